@@ -1,0 +1,1 @@
+"""Printers, without the bridge: `from devices.printer import Printer` prints a label in a five-line script."""
