@@ -1,0 +1,55 @@
+"""The ways to a printer, one file each. `names()` lists the schemes, `open(uri)` opens a connection.
+
+A new transport is one file here, named after its URI scheme, with a `TRANSPORT: Transport = ...` line. Nothing to
+register; the contract test in tests/devices/test_transports.py asks for a rig for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from devices.contracts import Connection, Settings, Transport
+from devices.errors import BadPrinterUri
+
+_DEFAULTS = Settings()
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The URI schemes that can be opened, in alphabetical order."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
+@cache
+def load(scheme: str) -> Transport:
+    """The transport for `scheme` ("tcp"). Raises BadPrinterUri. Only the transport asked for is imported."""
+    if scheme not in names():
+        raise BadPrinterUri(f"no printer can be reached by {scheme!r}; an address begins with {_allowed()}")
+    transport: Transport = importlib.import_module(f"devices.transports.{scheme}").TRANSPORT
+    return transport
+
+
+def check(uri: str) -> None:
+    """Raise BadPrinterUri when `uri` cannot be the address of a printer. Opens nothing."""
+    load(_scheme(uri)).check(uri)
+
+
+def open(uri: str, settings: Settings = _DEFAULTS) -> Connection:
+    """One connection to the printer at `uri`, for one job.
+
+    Raises BadPrinterUri, or PrinterUnreachable (nothing was sent).
+    """
+    return load(_scheme(uri)).open(uri, settings)
+
+
+def _scheme(uri: str) -> str:
+    scheme, colon, _ = uri.partition("://")
+    if not colon:
+        raise BadPrinterUri(f"{uri!r} does not say how the printer is reached; an address begins with {_allowed()}")
+    return scheme.lower()
+
+
+def _allowed() -> str:
+    return ", ".join(f"{name}://" for name in names())

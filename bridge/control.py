@@ -1,0 +1,219 @@
+"""Every command on what exists: launch, cancel, resolve, pause; register and change clients and devices."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+from bridge.errors import Conflict, Invalid, NotFound
+from bridge.model import ENDED, Client, Device, Job, State
+from bridge.store import Store
+
+Answer = Literal["printed", "again", "cancel"]
+
+_CANCELLABLE = (State.CREATED, State.QUEUED, State.PREPARING, State.HELD)
+
+
+class Control:
+    """Commands. Each is durable when it returns and raises a BridgeError that says why it cannot be done."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # -- jobs --
+
+    def job(self, organization_id: str, job_id: str) -> Job:
+        """The job, or NotFound."""
+        job = self._store.jobs.get(organization_id, job_id)
+        if job is None:
+            raise NotFound(f"there is no job {job_id[:64]!r}", field="job_id")
+        return job
+
+    def launch(self, organization_id: str, job_id: str) -> Job:
+        """Queue a created job, or print an ended one once more. A job already on its way stays as it is.
+
+        Raises Conflict while it is unconfirmed: then a person must say first what came out.
+        """
+        job = self.job(organization_id, job_id)
+        if job.state is State.UNCONFIRMED:
+            raise Conflict(
+                f"job {job.id} may already have printed ({job.text})",
+                remedy=f"look at the printer, then answer POST /v1/jobs/{job.id}/resolve: printed, again or cancel",
+                code="unconfirmed",
+            )
+        if job.state not in ENDED and job.state is not State.CREATED:
+            return job
+        if job.size is None and job.url is None:
+            raise Invalid("the job has no document", field="payload", remedy="give it a document first")
+        out_already = job.state in (State.DELIVERED, State.PRINTED)
+        return self._queue(job, "launched again" if job.launch else "", duplicate=out_already)
+
+    def cancel(self, organization_id: str, job_id: str) -> Job:
+        """Stop a job: at once while it waits, at the next chunk while it is being sent.
+
+        Raises Conflict for a job that has ended or is unconfirmed.
+        """
+        job = self.job(organization_id, job_id)
+        if job.state is State.CANCELLED:
+            return job
+        if job.state is State.UNCONFIRMED:
+            return self.resolve(organization_id, job_id, "cancel")
+        if job.state is State.SENDING:
+            self._store.lanes.stop(job.id)  # the worker writes the end: only it knows how much had left
+            return job
+        moved = self._store.jobs.move(
+            organization_id, job_id, _CANCELLABLE, State.CANCELLED, text="cancelled before anything was sent"
+        )
+        if moved is None:
+            now = self.job(organization_id, job_id)
+            if now.state is State.SENDING:
+                return self.cancel(organization_id, job_id)
+            raise Conflict(f"job {job_id} is {now.state}; there is nothing left to cancel", code="already_ended")
+        self._store.lanes.stop(job_id)
+        return moved
+
+    def resolve(self, organization_id: str, job_id: str, answer: Answer) -> Job:
+        """A person says what became of an unconfirmed job."""
+        job = self.job(organization_id, job_id)
+        if job.state is not State.UNCONFIRMED:
+            raise Conflict(f"job {job.id} is {job.state}, not unconfirmed: there is no doubt to resolve",
+                           code="not_unconfirmed")  # fmt: skip
+        if answer == "again":
+            return self._queue(job, "a person asked for these labels again", duplicate=True)
+        to = State.DELIVERED if answer == "printed" else State.CANCELLED
+        text = "a person said that it printed" if answer == "printed" else f"given up by a person; {job.text}"
+        moved = self._store.jobs.move(
+            organization_id, job_id, (State.UNCONFIRMED,), to, evidence="person", text=text
+        )
+        if moved is None:
+            return self.resolve(organization_id, job_id, answer)
+        return moved
+
+    def _queue(self, job: Job, text: str, *, duplicate: bool) -> Job:
+        queued = self._store.jobs.launch(
+            job.organization_id, job.id, text=text, duplicate=duplicate, allowed=(job.state,)
+        )
+        if queued is None:
+            return self.job(job.organization_id, job.id)  # somebody else was faster: theirs counts
+        self._store.lanes.push(queued)
+        return queued
+
+    def delete(self, organization_id: str, job_id: str) -> None:
+        """Cancel a job if it has not ended, and forget it. Raises Conflict while its bytes are on their way."""
+        job = self.job(organization_id, job_id)
+        if job.state in _CANCELLABLE:
+            job = self.cancel(organization_id, job_id)
+        if job.state is State.SENDING:
+            raise Conflict(f"job {job_id} is being sent right now", remedy="cancel it, or wait until it has ended",
+                           code="sending")  # fmt: skip
+        if job.state is State.UNCONFIRMED:
+            raise Conflict(f"job {job_id} may already have printed ({job.text})", code="unconfirmed",
+                           remedy=f"answer that first: POST /v1/jobs/{job_id}/resolve")  # fmt: skip
+        self._store.jobs.delete(organization_id, job_id)
+        self._store.spool.forget(job_id)
+
+    def report(self, organization_id: str, job_id: str, to: State, text: str) -> Job:
+        """What another machine says of a job we serve it. Raises Conflict for a job this machine prints itself."""
+        job = self.job(organization_id, job_id)
+        if self._store.lanes.lane(job.device_id) is not None:
+            raise Conflict(f"this bridge prints job {job_id} itself and knows best how it stands", code="own_job")
+        moved = self._store.jobs.move(
+            organization_id, job_id, set(State) - {State.CANCELLED}, to, text=text, evidence="client"
+        )
+        return moved or self.job(organization_id, job_id)
+
+    # -- printers --
+
+    def pause(self, organization_id: str, device_id: str, reason: str) -> Device:
+        """Send nothing more to this printer until resumed; kept across restarts."""
+        return self._pause(organization_id, device_id, reason.strip()[:200])
+
+    def resume(self, organization_id: str, device_id: str) -> Device:
+        return self._pause(organization_id, device_id, None)
+
+    def _pause(self, organization_id: str, device_id: str, reason: str | None) -> Device:
+        device = self._store.devices.pause(organization_id, device_id, reason)
+        if device is None:
+            raise _no_device(device_id)
+        self._store.lanes.pause(device_id, device.paused)
+        return device
+
+    def device(self, organization_id: str, device_id: str) -> Device:
+        """The device, or NotFound."""
+        device = self._store.devices.get(organization_id, device_id)
+        if device is None:
+            raise _no_device(device_id)
+        return device
+
+    def add_device(self, organization_id: str, client_id: str, name: str, **columns: Any) -> Device:
+        """Register a device of a client. Raises Conflict when the client has one of that name."""
+        self.client(organization_id, client_id)
+        try:
+            return self._store.devices.add(organization_id, client_id, name, **columns)
+        except sqlite3.IntegrityError as error:
+            raise Conflict(f"this client already has a device called {name!r}", field="name",
+                           remedy="use that one, or another name", code="name_taken") from error  # fmt: skip
+
+    def change_device(self, organization_id: str, device_id: str, **columns: Any) -> Device:
+        device = self.device(organization_id, device_id)
+        if device.from_config and "name" in columns and columns["name"] != device.name:
+            raise Conflict(f"{device.name} is set up in this bridge's configuration", field="name",
+                           remedy="rename it there; `id =` keeps its id", code="from_config")  # fmt: skip
+        return self._integral(
+            lambda: self._store.devices.update(organization_id, device_id, **columns), device_id
+        )
+
+    def delete_device(self, organization_id: str, device_id: str) -> None:
+        device = self.device(organization_id, device_id)
+        if device.from_config:
+            raise Conflict(f"{device.name} is set up in this bridge's configuration", remedy="remove it there",
+                           code="from_config")  # fmt: skip
+        self._store.devices.delete(organization_id, device_id)
+
+    def _integral(self, change: Callable[[], Device | None], device_id: str) -> Device:
+        try:
+            device = change()
+        except sqlite3.IntegrityError as error:
+            raise Conflict("this client already has a device of that name", field="name", code="name_taken") from error
+        if device is None:
+            raise _no_device(device_id)
+        return device
+
+    # -- clients --
+
+    def client(self, organization_id: str, client_id: str) -> Client:
+        """The client, or NotFound."""
+        client = self._store.clients.get(organization_id, client_id)
+        if client is None:
+            raise NotFound(f"there is no client {client_id[:64]!r}", field="client_id")
+        return client
+
+    def add_client(self, organization_id: str, hostname: str, **columns: Any) -> Client:
+        """Register a machine. client_id may be its own choice. Raises Conflict when that id is taken elsewhere."""
+        try:
+            return self._store.clients.add(organization_id, hostname, **columns)
+        except sqlite3.IntegrityError as error:
+            raise Conflict("this client_id cannot be used", field="client_id", code="id_taken",
+                           remedy="leave it out and one will be given") from error  # fmt: skip
+
+    def change_client(self, organization_id: str, client_id: str, **columns: Any) -> Client:
+        client = self._store.clients.update(organization_id, client_id, **columns)
+        if client is None:
+            raise NotFound(f"there is no client {client_id[:64]!r}", field="client_id")
+        return client
+
+    def delete_client(self, organization_id: str, client_id: str) -> None:
+        if self.client(organization_id, client_id).is_self:
+            raise Conflict("this client is the machine the bridge runs on", code="is_self")
+        self._store.clients.delete(organization_id, client_id)
+
+    def seen(self, organization_id: str, client_id: str) -> None:
+        """A client has shown itself."""
+        self._store.clients.update(organization_id, client_id, last_seen=time.time())
+
+
+def _no_device(device_id: str) -> NotFound:
+    return NotFound(f"there is no device {device_id[:64]!r}", field="device_id",
+                    remedy="list the devices to see which there are")  # fmt: skip

@@ -1,0 +1,79 @@
+"""The clouds' languages, one file each: their JSON <-> our words, and their routes.
+
+A new cloud is one file here with a `DIALECT: Dialect = ...` line. Nothing to register.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from flask import Blueprint
+
+    from bridge.control import Control
+    from bridge.intake.accept import Intake
+    from bridge.model import Job, Picture
+    from bridge.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a dialect may work with. store: for reading only; every change goes through intake or control.
+
+    health: what /v1/health says. picture: label number (from 0) of a job, as it was or would be sent; None when there
+    is no such label. self_client_id: the client that is this machine. api_key: the first-run key, for a dialect whose
+    login hands it out; None when it is not on this machine.
+    """
+
+    organization_id: str
+    self_client_id: str
+    store: Store
+    intake: Intake
+    control: Control
+    health: Callable[[], dict[str, Any]]
+    picture: Callable[[Job, int], Picture | None]
+    delete_reply: Literal["seed", "success"] = "seed"
+    plan: Literal["off", "standard", "pro"] = "off"
+    api_key: str | None = None
+    ws_url: str | None = None
+
+
+class Dialect(Protocol):
+    """One cloud's way of speaking.
+
+    mount: the path all its routes begin with. credentials: how a key may be shown ("basic": user = organization id,
+    password = key; "bearer"; "x-api-key"). public: paths below mount that need no key. web: (method, path) pairs below
+    mount that a web page may call with a key bound to its origin; everything else is closed to browsers. A path ends
+    in "/*" when anything may follow.
+    """
+
+    name: str
+    mount: str
+    credentials: frozenset[str]
+    public: frozenset[str]
+    web: frozenset[str]
+
+    def error(self, error: BridgeError) -> tuple[Any, Mapping[str, str]]:
+        """The body (JSON) and extra headers of a refusal in this cloud's own shape."""
+        ...
+
+    def routes(self, desk: Desk) -> Blueprint:
+        """All routes, as a Flask blueprint without prefix; the mount is added by the caller."""
+        ...
+
+
+def names() -> tuple[str, ...]:
+    """Every dialect there is."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
+
+
+def load(name: str) -> Dialect:
+    """The dialect called `name`."""
+    dialect: Dialect = importlib.import_module(f"bridge.dialects.{name}").DIALECT
+    return dialect

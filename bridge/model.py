@@ -1,0 +1,358 @@
+"""The nouns of the bridge and the life of a job. Imports nothing of ours.
+
+An organization has clients (machines), a client has devices (printers), a device has jobs. Each row has a UUIDv7 for
+the outside and an integer serial for order: the clock of a Raspberry Pi is no witness.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+
+class State(StrEnum):
+    """Where a job is. The tables of the dialects translate these."""
+
+    CREATED = "created"
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    PRINTED = "printed"
+    UNCONFIRMED = "unconfirmed"
+    HELD = "held"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+WAITING = frozenset({State.QUEUED, State.PREPARING})
+"""Launched, nothing sent: safe to cancel, safe to begin again after a crash."""
+
+ENDED = frozenset({State.DELIVERED, State.PRINTED, State.FAILED, State.CANCELLED, State.EXPIRED})
+"""Nothing more happens unless somebody launches the job again."""
+
+MAX_COPIES = 999
+PRINTER = 1
+"""Cloudlinker's device_type of a printer; also its job_type of a print job."""
+
+
+# ---- documents ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """A document that came with the request."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A document already on disk in the spool, durable. sha256: hex."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A document still to be fetched, once."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A label template of ours by name, and the values of its fields."""
+
+    name: str
+    fields: dict[str, str]
+
+    def to_json(self) -> bytes:
+        return json.dumps({"template": self.name, "fields": self.fields}).encode()
+
+    @staticmethod
+    def from_json(data: bytes) -> Template:
+        raw = json.loads(data)
+        return Template(raw["template"], raw["fields"])
+
+
+Document = Inline | Upload | Url | Template
+
+DRAWN = frozenset({"pdf", "png", "jpeg", "template"})
+"""Kinds of document that are drawn to dots here. Everything else goes to the printer byte for byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a document is to be printed.
+
+    rotate: "auto" or degrees clockwise. fit: "shrink" (to the label, never enlarged) or "none". dither: photographs.
+    collate: repeat the page sequence (None: yes for more than one page). force: send raw data in a language the
+    printer is not known to speak.
+    """
+
+    rotate: Literal["auto", 0, 90, 180, 270] = "auto"
+    fit: Literal["shrink", "none"] = "shrink"
+    dither: bool = False
+    collate: bool | None = None
+    force: bool = False
+
+    def to_json(self) -> str:
+        """Only what differs from the default, as JSON."""
+        default = Options()
+        changed = {k: getattr(self, k) for k in self.__slots__ if getattr(self, k) != getattr(default, k)}
+        return json.dumps(changed)
+
+    @staticmethod
+    def from_json(text: str) -> Options:
+        return Options(**json.loads(text)) if text != "{}" else _PLAIN
+
+
+_PLAIN = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """One wish to print, the same whichever dialect it came in.
+
+    declared: what the caller says the document is (never believed, only hinted). payload: the dialect's own text, kept
+    to be given back unchanged. external_id, account: the identity of a job a cloud gave us.
+    """
+
+    organization_id: str
+    device_id: str
+    dialect: str
+    document: Document | None = None
+    declared: str | None = None
+    title: str = "Untitled"
+    copies: int = 1
+    options: Options = _PLAIN
+    priority: int = 0
+    launch: bool = True
+    job_type: int = PRINTER
+    payload: str | None = None
+    idempotency_key: str | None = None
+    key_id: str | None = None
+    origin: str | None = None
+    account: str | None = None
+    external_id: str | None = None
+
+
+# ---- rows -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A machine that runs a bridge. is_self: this one."""
+
+    serial: int
+    id: str
+    organization_id: str
+    hostname: str
+    ip_address: str | None
+    description: str | None
+    last_seen: float | None
+    created_at: float
+    is_self: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A printer of a client. closings, left_open: how often its far side was seen to close, or not to (see deliver)."""
+
+    serial: int
+    id: str
+    organization_id: str
+    client_id: str
+    name: str
+    device_type: int
+    hardware_path: str | None
+    additional_info: str | None
+    created_at: float
+    from_config: bool
+    paused: bool
+    pause_reason: str | None
+    closings: int
+    left_open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as stored. Times are Unix seconds; text says what happened and what to do, for people.
+
+    kind: what the document is ("pdf", "zpl", "raw" ...; None until known). pages: pages of the document once drawn.
+    launch: 1 at the first launch, one more at each relaunch. note: what preparing did to the document (shrunk ...).
+    """
+
+    serial: int
+    id: str
+    organization_id: str
+    client_id: str
+    device_id: str
+    device_name: str
+    dialect: str
+    key_id: str | None
+    job_type: int
+    title: str
+    state: State
+    reason: str | None
+    text: str
+    note: str
+    evidence: str | None
+    declared: str | None
+    kind: str | None
+    url: str | None
+    size: int | None
+    sha256: str | None
+    copies: int
+    priority: int
+    options: str
+    payload: str | None
+    launch: int
+    queued_seq: int
+    pages: int | None
+    attempts: int
+    possible_duplicate: bool
+    created_at: float
+    updated_at: float
+
+    @property
+    def is_raw(self) -> bool:
+        """True when the document goes out byte for byte (also: not known yet)."""
+        return self.kind not in DRAWN
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of state, for timelines and `events after=N`. seq only ever grows."""
+
+    seq: int
+    at: float
+    organization_id: str
+    job_id: str | None
+    device_id: str | None
+    kind: str
+    state: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key. Only its SHA-256 is stored. origins: web origins it may be used from; empty: no browser at all."""
+
+    id: str
+    organization_id: str
+    name: str
+    sha256: str
+    scopes: frozenset[str]
+    origins: frozenset[str]
+    created_at: float
+    revoked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks. origin set: a web page, which sees its own jobs only. local: our own dashboard on this machine."""
+
+    organization_id: str
+    key_id: str | None = None
+    scopes: frozenset[str] = frozenset()
+    origin: str | None = None
+
+    @property
+    def own_jobs_only(self) -> bool:
+        return self.origin is not None
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a running job has done so far, for people who watch. Bytes and counts, this launch."""
+
+    pages_rendered: int = 0
+    pages_total: int | None = None
+    bytes_sent: int = 0
+    bytes_total: int | None = None
+    labels_sent: int = 0
+    labels_total: int | None = None
+
+    def to_dict(self) -> dict[str, int | None]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One label of a job, to look at. png: None when it cannot be drawn; text then says why and shows its code.
+
+    labels: how many different labels the job has.
+    """
+
+    png: bytes | None
+    text: str
+    labels: int
+
+
+@dataclass(slots=True)
+class PrinterState:
+    """A printer as its worker sees it now. state: IPP's idle | processing | stopped. reasons: IPP keywords."""
+
+    state: str = "idle"
+    reasons: tuple[str, ...] = ()
+    text: str = ""
+    since: float = field(default_factory=time.time)
+
+
+# ---- identities -----------------------------------------------------------------------------------------------
+
+_uuid_lock = threading.Lock()
+_uuid_last = 0
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562): sorts by creation within this process even when the clock steps back."""
+    global _uuid_last
+    with _uuid_lock:
+        # 48 bits of milliseconds and 12 bits of fraction, forced to grow: order survives a clock that jumps.
+        stamp = max(time.time_ns() * 4096 // 1_000_000, _uuid_last + 1)
+        _uuid_last = stamp
+    number = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64
+    number |= 0b10 << 62 | int.from_bytes(os.urandom(8), "big") >> 2
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def to_dict(job: Job, progress: Progress | None) -> dict[str, Any]:
+    """A job for our own API: everything a person or program may want to know, no document."""
+    return {
+        "id": job.id,
+        "serial": job.serial,
+        "printer": job.device_name,
+        "device_id": job.device_id,
+        "client_id": job.client_id,
+        "dialect": job.dialect,
+        "title": job.title,
+        "state": job.state.value,
+        "reason": job.reason,
+        "text": job.text,
+        "note": job.note,
+        "evidence": job.evidence,
+        "kind": job.kind,
+        "size": job.size,
+        "copies": job.copies,
+        "priority": job.priority,
+        "launch": job.launch,
+        "pages": job.pages,
+        "attempts": job.attempts,
+        "possible_duplicate": job.possible_duplicate,
+        "created_at": job.created_at,
+        "updated_at": job.updated_at,
+        "progress": progress.to_dict() if progress else None,
+    }

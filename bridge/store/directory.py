@@ -1,0 +1,322 @@
+"""Organizations, clients, devices and keys: who there is, and what they own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from bridge.model import Client, Device, Key, new_id
+from bridge.store.engine import Cursor, Engine
+
+_CLIENT = [f.name for f in fields(Client)]
+_DEVICE = [f.name for f in fields(Device)]
+_SELECT_CLIENT = f"SELECT {', '.join(_CLIENT)} FROM clients"
+_SELECT_DEVICE = f"SELECT {', '.join(_DEVICE)} FROM devices"
+
+T = TypeVar("T")
+
+
+def _client(row: tuple[Any, ...]) -> Client:
+    values = dict(zip(_CLIENT, row, strict=True))
+    values["is_self"] = bool(values["is_self"])
+    return Client(**values)
+
+
+def _device(row: tuple[Any, ...]) -> Device:
+    values = dict(zip(_DEVICE, row, strict=True))
+    values["from_config"] = bool(values["from_config"])
+    values["paused"] = bool(values["paused"])
+    return Device(**values)
+
+
+def _one(row: tuple[Any, ...] | None, make: Any) -> Any:
+    return make(row) if row else None
+
+
+class Organizations:
+    """Mostly one: this shop."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def first(self) -> str | None:
+        """The id of the organization this bridge was set up for."""
+        row = self._engine.read().execute("SELECT id FROM organizations ORDER BY serial LIMIT 1").fetchone()
+        return row[0] if row else None
+
+    def add(self, organization_id: str, name: str) -> None:
+        self._engine.write(
+            lambda db: db.execute(
+                "INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)",
+                (organization_id, name, time.time()),
+            )
+        )
+
+
+class Clients:
+    """Machines that run a bridge; this one among them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def get(self, organization_id: str, client_id: str) -> Client | None:
+        row = self._engine.read().execute(
+            f"{_SELECT_CLIENT} WHERE organization_id = ? AND id = ?", (organization_id, client_id)
+        ).fetchone()  # fmt: skip
+        found: Client | None = _one(row, _client)
+        return found
+
+    def me(self, organization_id: str) -> Client | None:
+        """The client that is this machine."""
+        row = self._engine.read().execute(
+            f"{_SELECT_CLIENT} WHERE organization_id = ? AND is_self = 1", (organization_id,)
+        ).fetchone()  # fmt: skip
+        found: Client | None = _one(row, _client)
+        return found
+
+    def page(
+        self, organization_id: str, *, hostname: str | None = None, limit: int = 20, offset: int = 0
+    ) -> tuple[list[Client], int]:
+        """One page in order of registration, and the number of all. hostname: only those that begin with it."""
+        wanted = {"org": organization_id, "host": _prefix(hostname), "limit": limit, "offset": offset}
+        where = "organization_id = :org AND (:host IS NULL OR hostname LIKE :host ESCAPE '\\')"
+        db = self._engine.read()
+        total = db.execute(f"SELECT count(*) FROM clients WHERE {where}", wanted).fetchone()[0]
+        rows = db.execute(f"{_SELECT_CLIENT} WHERE {where} ORDER BY serial LIMIT :limit OFFSET :offset", wanted)
+        return [_client(row) for row in rows], total
+
+    def add(
+        self,
+        organization_id: str,
+        hostname: str,
+        *,
+        client_id: str | None = None,
+        ip_address: str | None = None,
+        description: str | None = None,
+        is_self: bool = False,
+    ) -> Client:
+        new = client_id or new_id()
+
+        def work(db: Cursor) -> Client:
+            db.execute(
+                "INSERT INTO clients (id, organization_id, hostname, ip_address, description, created_at, is_self)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (new, organization_id, hostname, ip_address, description, time.time(), is_self),
+            )
+            return _client(db.execute(f"{_SELECT_CLIENT} WHERE id = ?", (new,)).fetchone())
+
+        return self._engine.write(work)
+
+    def update(self, organization_id: str, client_id: str, **columns: Any) -> Client | None:
+        """Change some columns; None when there is no such client."""
+
+        def work(db: Cursor) -> Client | None:
+            _set(db, "clients", organization_id, client_id, columns)
+            row = db.execute(
+                f"{_SELECT_CLIENT} WHERE organization_id = ? AND id = ?", (organization_id, client_id)
+            ).fetchone()
+            found: Client | None = _one(row, _client)
+            return found
+
+        return self._engine.write(work)
+
+    def delete(self, organization_id: str, client_id: str) -> None:
+        """Forget a client and its devices. Its jobs stay in the history."""
+
+        def work(db: Cursor) -> None:
+            for table, column in (("devices", "client_id"), ("clients", "id")):
+                db.execute(
+                    f"DELETE FROM {table} WHERE organization_id = ? AND {column} = ?", (organization_id, client_id)
+                )
+
+        self._engine.write(work)
+
+
+class Devices:
+    """Printers. Those of this machine come from the configuration."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def get(self, organization_id: str, device_id: str) -> Device | None:
+        row = self._engine.read().execute(
+            f"{_SELECT_DEVICE} WHERE organization_id = ? AND id = ?", (organization_id, device_id)
+        ).fetchone()  # fmt: skip
+        found: Device | None = _one(row, _device)
+        return found
+
+    def by_name(self, organization_id: str, client_id: str, name: str) -> Device | None:
+        row = self._engine.read().execute(
+            f"{_SELECT_DEVICE} WHERE organization_id = ? AND client_id = ? AND name = ?",
+            (organization_id, client_id, name),
+        ).fetchone()  # fmt: skip
+        found: Device | None = _one(row, _device)
+        return found
+
+    def page(
+        self,
+        organization_id: str,
+        *,
+        client_id: str | None = None,
+        device_type: int | None = None,
+        name: str | None = None,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> tuple[list[Device], int]:
+        """One page in order of registration, and the number of all. name: only those that contain it."""
+        wanted = {
+            "org": organization_id, "client": client_id, "type": device_type, "name": _prefix(name, anywhere=True),
+            "limit": limit, "offset": offset,
+        }  # fmt: skip
+        where = (
+            "organization_id = :org AND (:client IS NULL OR client_id = :client)"
+            " AND (:type IS NULL OR device_type = :type) AND (:name IS NULL OR name LIKE :name ESCAPE '\\')"
+        )
+        db = self._engine.read()
+        total = db.execute(f"SELECT count(*) FROM devices WHERE {where}", wanted).fetchone()[0]
+        rows = db.execute(f"{_SELECT_DEVICE} WHERE {where} ORDER BY serial LIMIT :limit OFFSET :offset", wanted)
+        return [_device(row) for row in rows], total
+
+    def add(
+        self,
+        organization_id: str,
+        client_id: str,
+        name: str,
+        *,
+        device_id: str | None = None,
+        device_type: int = 1,
+        hardware_path: str | None = None,
+        additional_info: str | None = None,
+        from_config: bool = False,
+    ) -> Device:
+        """Raises sqlite3.IntegrityError when the client already has a device of that name, or the id is taken."""
+        new = device_id or new_id()
+
+        def work(db: Cursor) -> Device:
+            db.execute(
+                "INSERT INTO devices (id, organization_id, client_id, name, device_type, hardware_path,"
+                " additional_info, created_at, from_config) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (new, organization_id, client_id, name, device_type, hardware_path, additional_info, time.time(),
+                 from_config),
+            )  # fmt: skip
+            return _device(db.execute(f"{_SELECT_DEVICE} WHERE id = ?", (new,)).fetchone())
+
+        return self._engine.write(work)
+
+    def update(self, organization_id: str, device_id: str, **columns: Any) -> Device | None:
+        """Change some columns; None when there is no such device."""
+
+        def work(db: Cursor) -> Device | None:
+            _set(db, "devices", organization_id, device_id, columns)
+            row = db.execute(
+                f"{_SELECT_DEVICE} WHERE organization_id = ? AND id = ?", (organization_id, device_id)
+            ).fetchone()
+            found: Device | None = _one(row, _device)
+            return found
+
+        return self._engine.write(work)
+
+    def seen_closing(self, device: Device, closed: bool) -> None:
+        """Remember how this printer's side of a connection ended. Not waited for."""
+        column = "closings" if closed else "left_open"
+        self._engine.submit(
+            lambda db: db.execute(
+                f"UPDATE devices SET {column} = {column} + 1 WHERE organization_id = ? AND id = ?",
+                (device.organization_id, device.id),
+            )
+        )
+
+    def pause(self, organization_id: str, device_id: str, reason: str | None) -> Device | None:
+        """Pause (reason given, may be empty) or resume (None). Leaves an event."""
+        paused = reason is not None
+
+        def work(db: Cursor) -> Device | None:
+            _set(db, "devices", organization_id, device_id, {"paused": paused, "pause_reason": reason})
+            row = db.execute(
+                f"{_SELECT_DEVICE} WHERE organization_id = ? AND id = ?", (organization_id, device_id)
+            ).fetchone()
+            if row is None:
+                return None
+            db.execute(
+                "INSERT INTO events (at, organization_id, device_id, kind, state, text)"
+                " VALUES (?, ?, ?, 'printer', ?, ?)",
+                (time.time(), organization_id, device_id, "paused" if paused else "resumed", reason or ""),
+            )
+            return _device(row)
+
+        return self._engine.write(work)
+
+    def delete(self, organization_id: str, device_id: str) -> None:
+        self._engine.write(
+            lambda db: db.execute(
+                "DELETE FROM devices WHERE organization_id = ? AND id = ?", (organization_id, device_id)
+            )
+        )
+
+
+class Keys:
+    """API keys, by the SHA-256 of their text."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def active(self) -> list[Key]:
+        """Every key that still opens something."""
+        rows = self._engine.read().execute(
+            "SELECT id, organization_id, name, sha256, scopes, origins, created_at FROM keys"
+            " WHERE revoked_at IS NULL ORDER BY serial"
+        )
+        return [
+            Key(r[0], r[1], r[2], r[3], frozenset(r[4].split()), frozenset(r[5].split()), r[6]) for r in rows
+        ]
+
+    def add(
+        self, organization_id: str, name: str, sha256: str, scopes: Iterable[str], origins: Iterable[str] = (),
+        *, from_config: bool = False,
+    ) -> Key:  # fmt: skip
+        key = Key(
+            new_id(), organization_id, name, sha256, frozenset(scopes), frozenset(origins), created_at=time.time()
+        )
+        self._engine.write(
+            lambda db: db.execute(
+                "INSERT INTO keys (id, organization_id, name, sha256, scopes, origins, from_config, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (key.id, organization_id, name, sha256, " ".join(sorted(key.scopes)), " ".join(sorted(key.origins)),
+                 from_config, key.created_at),
+            )
+        )  # fmt: skip
+        return key
+
+    def sync_config(self, organization_id: str, wanted: list[Key]) -> None:
+        """Make the keys that came from the configuration exactly `wanted`. One transaction."""
+
+        def work(db: Cursor) -> None:
+            db.execute("DELETE FROM keys WHERE organization_id = ? AND from_config = 1", (organization_id,))
+            for key in wanted:
+                db.execute(
+                    "INSERT INTO keys (id, organization_id, name, sha256, scopes, origins, from_config, created_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?, 1, ?)",
+                    (key.id, organization_id, key.name, key.sha256, " ".join(sorted(key.scopes)),
+                     " ".join(sorted(key.origins)), key.created_at),
+                )  # fmt: skip
+
+        self._engine.write(work)
+
+
+def _set(db: Cursor, table: str, organization_id: str, row_id: str, columns: dict[str, Any]) -> None:
+    if columns:
+        sets = ", ".join(f"{c} = :{c}" for c in columns)
+        db.execute(
+            f"UPDATE {table} SET {sets} WHERE organization_id = :_org AND id = :_id",
+            {**columns, "_org": organization_id, "_id": row_id},
+        )
+
+
+def _prefix(text: str | None, *, anywhere: bool = False) -> str | None:
+    """A LIKE pattern; the wild cards in `text` are meant literally."""
+    if text is None:
+        return None
+    plain = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"{'%' if anywhere else ''}{plain}%"

@@ -1,0 +1,133 @@
+"""The schema, as numbered migrations. A released migration is never edited; a change is a new one at the end."""
+
+from __future__ import annotations
+
+FIRST = """
+CREATE TABLE organizations (
+  serial INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  created_at REAL NOT NULL
+);
+CREATE TABLE clients (
+  serial INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  organization_id TEXT NOT NULL REFERENCES organizations(id),
+  hostname TEXT NOT NULL,
+  ip_address TEXT,
+  description TEXT,
+  last_seen REAL,
+  created_at REAL NOT NULL,
+  is_self INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE devices (
+  serial INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  organization_id TEXT NOT NULL REFERENCES organizations(id),
+  client_id TEXT NOT NULL REFERENCES clients(id),
+  name TEXT NOT NULL,
+  device_type INTEGER NOT NULL DEFAULT 1,
+  hardware_path TEXT,
+  additional_info TEXT,
+  created_at REAL NOT NULL,
+  from_config INTEGER NOT NULL DEFAULT 0,
+  paused INTEGER NOT NULL DEFAULT 0,
+  pause_reason TEXT,
+  closings INTEGER NOT NULL DEFAULT 0,
+  left_open INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (client_id, name)
+);
+CREATE TABLE jobs (
+  serial INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  organization_id TEXT NOT NULL,
+  client_id TEXT NOT NULL,
+  device_id TEXT NOT NULL,
+  device_name TEXT NOT NULL,
+  dialect TEXT NOT NULL,
+  key_id TEXT,
+  job_type INTEGER NOT NULL DEFAULT 1,
+  title TEXT NOT NULL,
+  state TEXT NOT NULL,
+  reason TEXT,
+  text TEXT NOT NULL DEFAULT '',
+  note TEXT NOT NULL DEFAULT '',
+  evidence TEXT,
+  declared TEXT,
+  kind TEXT,
+  url TEXT,
+  size INTEGER,
+  sha256 TEXT,
+  copies INTEGER NOT NULL DEFAULT 1,
+  priority INTEGER NOT NULL DEFAULT 0,
+  options TEXT NOT NULL DEFAULT '{}',
+  payload TEXT,
+  launch INTEGER NOT NULL DEFAULT 0,
+  queued_seq INTEGER NOT NULL DEFAULT 0,
+  pages INTEGER,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  possible_duplicate INTEGER NOT NULL DEFAULT 0,
+  created_at REAL NOT NULL,
+  updated_at REAL NOT NULL,
+  account TEXT,
+  external_id TEXT
+);
+CREATE INDEX jobs_waiting ON jobs (device_id, state) WHERE state IN ('queued', 'preparing', 'sending');
+CREATE UNIQUE INDEX jobs_external ON jobs (account, external_id, launch) WHERE external_id IS NOT NULL;
+CREATE TABLE bodies (
+  job_id TEXT PRIMARY KEY,
+  data BLOB NOT NULL
+);
+CREATE TABLE idempotency (
+  organization_id TEXT NOT NULL,
+  key TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  job_id TEXT NOT NULL,
+  created_at REAL NOT NULL,
+  PRIMARY KEY (organization_id, key)
+);
+CREATE TABLE attempts (
+  serial INTEGER PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  job_id TEXT NOT NULL,
+  launch INTEGER NOT NULL,
+  device_id TEXT NOT NULL,
+  sha256 TEXT,
+  copies INTEGER NOT NULL,
+  pages INTEGER,
+  bytes_total INTEGER,
+  possible_duplicate INTEGER NOT NULL DEFAULT 0,
+  started_at REAL NOT NULL,
+  ended_at REAL,
+  bytes_sent INTEGER,
+  result TEXT,
+  evidence TEXT,
+  text TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX attempts_of_job ON attempts (job_id);
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at REAL NOT NULL,
+  organization_id TEXT NOT NULL,
+  job_id TEXT,
+  device_id TEXT,
+  kind TEXT NOT NULL,
+  state TEXT,
+  text TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX events_of_job ON events (job_id);
+CREATE TABLE keys (
+  serial INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  organization_id TEXT NOT NULL REFERENCES organizations(id),
+  name TEXT NOT NULL,
+  sha256 TEXT NOT NULL UNIQUE,
+  scopes TEXT NOT NULL,
+  origins TEXT NOT NULL DEFAULT '',
+  from_config INTEGER NOT NULL DEFAULT 0,
+  created_at REAL NOT NULL,
+  revoked_at REAL
+);
+"""
+
+MIGRATIONS = [FIRST]

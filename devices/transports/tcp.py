@@ -1,0 +1,373 @@
+"""Raw TCP, usually port 9100 (JetDirect, AppSocket): tcp://192.168.1.40, tcp://dock.local:9101, tcp://[fe80::1%25eth0].
+
+A successful send() proves nothing: the kernel on either side may hold the bytes. What this file does about it:
+
+- a small send buffer keeps "handed to the kernel" close to "at the printer";
+- the kernel is asked how much the far side has acknowledged (SIOCOUTQ, Linux), and only that counts as progress;
+- "closed" is said only of a printer that acknowledged every byte and then closed in order after our half-close.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import select
+import socket
+import struct
+import sys
+import time
+from contextlib import suppress
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from devices.contracts import Connection, KeepGoing, Receipt, Settings, Transport
+from devices.errors import BadPrinterUri, PrinterUnreachable, SendInterrupted, SendStopped
+
+PORT = 9100
+CHUNK = 16 * 1024  # bytes; a cancel takes effect within one chunk
+SEND_BUFFER = 16 * 1024  # bytes asked for; Linux doubles it for its own bookkeeping
+TICK_S = 0.25  # a stalled write asks keep_going at least this often
+ACK_TICK_S = 0.02  # an acknowledgement wakes nobody, so it is looked for this often
+USER_TIMEOUT_SLACK_S = 5.0  # our own deadline, which explains itself better, should always come first
+READ = 4096  # bytes the printer says, read at once
+READS = 16  # ... and at most this many times in a row, so that a chatterbox cannot hold up the job
+
+_LOOK = "look at the printer before sending again"
+_CHECK = "check that it is switched on and on this network"
+_REMEDIES = {
+    errno.ECONNREFUSED: "check the address and port; many printers also refuse while another computer is printing",
+    errno.ECONNRESET: "it may be busy with another computer; trying again is safe",
+    errno.EPIPE: "it may be busy with another computer; trying again is safe",
+    errno.EACCES: "a firewall on this computer forbids it",
+    errno.EMFILE: "this program has too many files open",
+}
+
+_SHAPE = re.compile(r"tcp://[\w.:%\[\]-]+/?", re.IGNORECASE)  # no user name, no path, no query, no space
+_KEEPALIVE = [  # option, value; a platform without the option keeps its own habit
+    ("TCP_KEEPIDLE", 10),  # s of silence before the first probe
+    ("TCP_KEEPINTVL", 5),  # s between probes
+    ("TCP_KEEPCNT", 3),  # probes without answer
+]
+_ABORT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # SO_LINGER: on, 0 s
+
+
+class Tcp:
+    """tcp://host[:9100]. IPv4, [IPv6] and host names; every address of a name is tried within connect_s."""
+
+    scheme = "tcp"
+
+    def check(self, uri: str) -> None:
+        """Raise BadPrinterUri unless `uri` is tcp://host or tcp://host:port."""
+        parse(uri)
+
+    def open(self, uri: str, settings: Settings) -> Connection:
+        """Connect. Raises PrinterUnreachable; looking up a host name may take longer than connect_s."""
+        return TcpConnection(_connect(uri, *parse(uri), settings), uri, settings)
+
+
+TRANSPORT: Transport = Tcp()
+
+
+def parse(uri: str) -> tuple[str, int]:
+    """The host and port of a tcp:// address. Raises BadPrinterUri."""
+    if not _SHAPE.fullmatch(uri):
+        raise _bad(uri, "this is not a host with an optional port")
+    try:
+        parts = urlsplit(uri)
+        host, port = (parts.hostname or "").replace("%25", "%"), PORT if parts.port is None else parts.port
+        host.encode("idna")
+    except ValueError as error:
+        raise _bad(uri, str(error)) from error
+    if not host or not port:
+        raise _bad(uri, "the port is 0" if host else "the host is missing")
+    return host, port
+
+
+def _bad(uri: str, why: str) -> BadPrinterUri:
+    return BadPrinterUri(f"{uri!r}: {why}; write tcp://192.168.1.40, tcp://name:9100 or tcp://[fe80::1%25eth0]:9100")
+
+
+def _connect(uri: str, host: str, port: int, settings: Settings) -> socket.socket:
+    """The first address of `host` that answers, each given its share of the time that is left."""
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise PrinterUnreachable(
+            f"{uri}: this network does not know the name {host!r} ({error.strerror}); use the printer's IP address"
+        ) from error
+    deadline = time.monotonic() + settings.connect_s
+    failures: list[OSError] = []
+    for tried, (family, kind, protocol, _, address) in enumerate(addresses):
+        share = (deadline - time.monotonic()) / (len(addresses) - tried)
+        try:
+            return _dial(socket.socket(family, kind, protocol), address, max(share, 0.01), settings)
+        except OSError as error:
+            failures.append(error)
+    # All addresses belong to one printer; a refusal says more about it than the silence of another address.
+    telling = min(failures, key=lambda error: isinstance(error, TimeoutError))
+    reason = f"in {settings.connect_s:g} s" if isinstance(telling, TimeoutError) else f"({_why(telling)})"
+    raise PrinterUnreachable(f"no answer from {uri} {reason}; {_remedy(telling)}") from telling
+
+
+def _dial(sock: socket.socket, address: Any, seconds: float, settings: Settings) -> socket.socket:
+    """`sock` connected to `address` and non-blocking; closed when that fails."""
+    try:
+        _tune(sock, settings)
+        sock.settimeout(seconds)
+        sock.connect(address)
+        sock.setblocking(False)
+        if sock.getsockname() == address:
+            # Nobody listened, and the kernel happened to choose the very port called: TCP then talks to itself.
+            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _tune(sock: socket.socket, settings: Settings) -> None:
+    """What has to be set before connecting: the window is agreed on in the first packet."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE:
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        milliseconds = int((settings.stall_s + USER_TIMEOUT_SLACK_S) * 1000)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+
+
+class TcpConnection:
+    """One connection for one job.
+
+    sent: bytes this machine's kernel has taken, the most that can have left. An interrupted send says beside it how
+    many the far side acknowledged, the least that have arrived.
+    """
+
+    def __init__(self, sock: socket.socket, uri: str, settings: Settings) -> None:
+        self.sent = 0
+        self._offered = 0
+        self._sock = sock
+        self._uri = uri
+        self._settings = settings
+        self._half_closed = False
+        self._silent = False  # the far side has closed its direction: nothing more to read
+        self._whole = False  # the far side has acknowledged the whole job
+
+    def write(self, data: bytes | memoryview, keep_going: KeepGoing | None = None) -> None:
+        """Hand over all of `data`, a chunk at a time, for as long as the far side makes progress."""
+        left = memoryview(data).cast("B")
+        self._offered += len(left)
+        progress = Progress(self._settings.stall_s)
+        while left:
+            left = left[self._offer(left[:CHUNK], progress) :]
+            if keep_going is not None and not keep_going(self.sent):
+                text = f"{self._uri}: stopped as asked; {self._how_far()}"
+                raise SendStopped(text, sent=self.sent, total=self._offered)
+
+    def finish(self) -> Receipt:
+        """Half-close (unless Settings.half_close is False) and wait for the printer's close."""
+        if not self.sent:
+            return Receipt("taken", f"nothing was sent to {self._uri}")
+        before_the_end = self._silent  # a close that came before our half-close is not an answer to it
+        try:
+            if self._settings.half_close:
+                self._sock.shutdown(socket.SHUT_WR)
+                self._half_closed = True
+            self._await_acknowledgement()
+            self._await_close()
+        except OSError as error:
+            self._fail(f"{_why(error)} after it had been given everything", error)
+        return self._judge(closed=self._silent and not before_the_end)
+
+    def close(self) -> None:
+        """Let go. What an unfinished job still has in the kernel is dropped, not delivered behind our back."""
+        with suppress(OSError):  # closing is the end of the story: an error here changes nothing for anybody
+            if self.sent and not self._whole:
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+            else:
+                # Closing with unread data makes TCP send a reset, and a reset may cost the printer what it holds.
+                self._listen()
+        with suppress(OSError):
+            self._sock.close()
+
+    # -- writing
+
+    def _offer(self, chunk: memoryview, progress: Progress) -> int:
+        """Bytes of `chunk` the kernel took; 0 after waiting a tick for room."""
+        taken = 0
+        try:
+            if not self.sent:
+                self._refuse_if_closed()
+            with suppress(BlockingIOError):
+                taken = self._sock.send(chunk)
+            if taken:
+                progress.moved()
+            else:
+                self._wait_for_room(progress)
+        except OSError as error:
+            self._fail(_why(error), error)
+        self.sent += taken
+        return taken
+
+    def _refuse_if_closed(self) -> None:
+        """Notice, before the first byte, a printer that hung up at once: then trying again is safe."""
+        self._listen()
+        if self._silent:
+            raise ConnectionResetError(errno.ECONNRESET, "it closed the connection at once")
+
+    def _wait_for_room(self, progress: Progress) -> None:
+        """A tick at most, so that a cancel also works on a printer that takes nothing.
+
+        The kernel reports room only when a third of its buffer is free, which a slow printer may need minutes for:
+        what counts as progress is therefore an acknowledgement.
+        """
+        if progress.stalled(self._unacknowledged()):
+            self._fail(f"the printer took nothing for {self._settings.stall_s:g} s")
+        if _poll(self._sock, min(TICK_S, self._settings.stall_s), read=not self._silent, write=True):
+            self._listen()
+
+    # -- the end of the job
+
+    def _await_acknowledgement(self) -> None:
+        """Return when the far side has acknowledged every byte; fail when it stops doing so for stall_s."""
+        progress = Progress(self._settings.stall_s)
+        while waiting := self._unacknowledged():
+            if progress.stalled(waiting):
+                self._fail(f"the printer stopped taking data for {self._settings.stall_s:g} s")
+            self._wait_for_words(ACK_TICK_S)
+        self._whole = True
+
+    def _await_close(self) -> None:
+        """Return when the far side has closed in order, or when it has had the time to."""
+        deadline = time.monotonic() + self._patience()
+        while not self._silent and (left := deadline - time.monotonic()) > 0:
+            self._wait_for_words(left)
+        self._raise_if_broken()
+
+    def _patience(self) -> float:
+        """Seconds to wait for the far side's close."""
+        if not self._settings.half_close or self._settings.waits_for_close is False:
+            return self._settings.taken_s
+        return self._settings.close_s
+
+    def _judge(self, *, closed: bool) -> Receipt:
+        """The receipt for a job that was acknowledged to its last byte."""
+        if closed:
+            return Receipt("closed", f"{self._uri} took {self.sent} bytes and closed in order", closed=True)
+        if self._silent or not self._settings.half_close:
+            return Receipt("taken", f"{self._uri} took {self.sent} bytes")
+        if self._settings.waits_for_close:
+            self._fail(f"it has always closed the connection before, but did not within {self._settings.close_s:g} s")
+        return Receipt("taken", f"{self._uri} took {self.sent} bytes and did not close", closed=False)
+
+    # -- what the far side says and does
+
+    def _listen(self) -> None:
+        """Throw away what the printer says, and notice its close. Raises OSError when the connection is broken."""
+        with suppress(BlockingIOError):
+            for _ in range(READS):
+                if not self._sock.recv(READ):
+                    self._silent = True
+                    return
+
+    def _wait_for_words(self, seconds: float) -> None:
+        if self._silent:
+            self._raise_if_broken()
+            time.sleep(seconds)  # a closed socket is readable for ever: polling it would spin
+        elif _poll(self._sock, seconds, read=True):
+            self._listen()
+
+    def _raise_if_broken(self) -> None:
+        """A reset that follows the far side's close is kept here, while reading goes on to say "end of file"."""
+        if broken := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(broken, os.strerror(broken))
+
+    def _unacknowledged(self) -> int:
+        """Bytes the far side has not acknowledged, 0 where the platform cannot tell."""
+        waiting = _unacknowledged(self._sock)
+        # Our FIN counts as one, and comes last: when it alone is missing, all data has been acknowledged.
+        return max(0, waiting - self._half_closed)
+
+    def _how_far(self) -> str:
+        """How much left, in words: the most, and the least where the platform can tell."""
+        text = f"{self.sent} of {self._offered} bytes were handed over"
+        if not COUNTS_ACKNOWLEDGEMENTS:
+            return text
+        return f"{text} (at least {self.sent - self._unacknowledged()} acknowledged)"
+
+    def _fail(self, cause: str, error: OSError | None = None) -> NoReturn:
+        """The two cases a caller has: nothing left, or something may have."""
+        if not self.sent:
+            remedy = _remedy(error) if error else _CHECK
+            raise PrinterUnreachable(f"nothing was sent to {self._uri}: {cause}; {remedy}") from error
+        text = f"{self._uri}: {cause}; {self._how_far()}; {_LOOK}"
+        raise SendInterrupted(text, sent=self.sent, total=self._offered) from error
+
+
+class Progress:
+    """A deadline on no progress, in seconds: a slow printer may take all day, a silent one may not."""
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._least: int | None = None
+        self.moved()
+
+    def moved(self) -> None:
+        """Something was taken: the clock starts again."""
+        self._since = time.monotonic()
+        self._least = None
+
+    def stalled(self, waiting: int) -> bool:
+        """True when `waiting`, the bytes not yet acknowledged, has not shrunk for patience_s."""
+        if self._least is None or waiting < self._least:
+            self._since = self._since if self._least is None else time.monotonic()
+            self._least = waiting
+        return time.monotonic() - self._since >= self._patience_s
+
+
+if sys.platform == "win32":
+
+    def _poll(sock: socket.socket, seconds: float, *, read: bool, write: bool = False) -> bool:
+        """Wait until `sock` can be read or written. True when it can be read."""
+        both = [sock]
+        return bool(select.select(both if read else [], both if write else [], both, seconds)[0])
+
+else:
+
+    def _poll(sock: socket.socket, seconds: float, *, read: bool, write: bool = False) -> bool:
+        """Wait until `sock` can be read or written. True when it can be read (an error reads as itself)."""
+        poller = select.poll()
+        poller.register(sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
+        ready = poller.poll(seconds * 1000)
+        return any(event & ~select.POLLOUT for _, event in ready)
+
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
+    COUNTS_ACKNOWLEDGEMENTS = True
+    """Whether this platform can say how much the far side has acknowledged."""
+
+    def _unacknowledged(sock: socket.socket) -> int:
+        """SIOCOUTQ (tcp(7)): bytes in the send queue, sent and not acknowledged or not sent at all."""
+        answer: int = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+        return answer
+
+else:
+    COUNTS_ACKNOWLEDGEMENTS = False
+
+    def _unacknowledged(sock: socket.socket) -> int:
+        """This platform does not tell."""
+        return 0
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _remedy(error: OSError) -> str:
+    return _REMEDIES.get(error.errno or 0, _CHECK)
