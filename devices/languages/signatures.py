@@ -26,9 +26,10 @@ _EPL2_COMMAND = (
     rb"|I\d,\w{1,2}(?:,\d{3})?|[AB]\d+,\d+,[0-3],[^\r\n]*|b\d+,\d+,[^\r\n]*|L[OEW]\d+,\d+,\d+,\d+|X\d+,\d+,\d+,\d+,\d+"
     rb"|GG\d+,\d+,[^\r\n]*|G[KM]\"[^\r\n]*|F[KRS]\"[^\r\n]*|P[A\d]?\d*(?:,\d+)?)"
 )
+_EPL2_END = rb"[ \t]*+\r?\n\s*+"  # possessive: lines that do not match must not be tried in every way
 _EPL2 = re.compile(
-    _BLANK + rb"(?:" + _EPL2_COMMAND + rb"\s*?\r?\n\s*)*?"
-    rb"(?:N|q\d{1,4})\s*?\r?\n\s*(?:GW\d+,\d+,\d+,\d+,|" + _EPL2_COMMAND + rb"\s*?(?:\r?\n|\Z))"
+    _BLANK + rb"(?:" + _EPL2_COMMAND + _EPL2_END + rb")*?"
+    rb"(?:N|q\d{1,4})" + _EPL2_END + rb"(?:GW\d+,\d+,\d+,\d+,|" + _EPL2_COMMAND + rb"[ \t]*+(?:\r?\n|\Z))"
 )
 
 
@@ -101,8 +102,8 @@ def _pjl(data: bytes) -> bool:
 
 
 def _pcl(data: bytes) -> bool:
-    """PCL 5: ESC E (reset) with a parameterised ESC & or ESC * or ESC ( next. HP PCL 5 Technical Reference Manual."""
-    return re.match(_BLANK + rb"\x1BE(?:\x1B[&*()%]|\Z)", data) is not None
+    """PCL 5: ESC E (reset) with a parameterized command next. HP PCL 5 Printer Language Technical Reference Manual."""
+    return re.match(_BLANK + rb"\x1BE\x1B[&*()%]", data) is not None
 
 
 def _postscript(data: bytes) -> bool:

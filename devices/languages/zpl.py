@@ -162,7 +162,7 @@ def _short_run(run: re.Match[str]) -> str:
     digits: str = run[0]
     if digits[-1] == "\n":
         return "," if digits[0] == "0" else "!"
-    return _COUNTS[len(digits)] + digits[0]
+    return f"{_COUNTS[len(digits)]}{digits[0]}"
 
 
 _BEGINNING = re.compile(

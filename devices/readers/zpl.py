@@ -21,7 +21,7 @@ from devices.errors import BadPrinterData
 MAX_DOTS = 40_000_000  # of one label: 8 x 12 inches at 600 dpi is 35 million
 MAX_SIDE = 65_535  # dots; ^LL ends at 32,000
 MAX_LABELS = 10_000
-LIMIT = 256 << 20  # bytes of pictures over all labels: about 600 labels of 4 x 6 inches at 203 dpi
+LIMIT = 256 << 20  # bytes of pictures over all labels: about 550 labels of 4 x 6 inches at 203 dpi
 
 _ROW = 64  # bytes that a row costs beside its dots
 _MAX_CHANGES = 1_000  # of ^CC, ^CT, ^CD; a stream has a handful
@@ -190,10 +190,10 @@ class _Format:
 
 _SILENT = frozenset(  # set something up, or shape a text or barcode that is named by its own command
     "^BY ^CF ^CI ^CO ^CV ^CW ^FC ^FH ^FW ^FX ^HH ^HV ^HW ^HY ^ID ^EG ^JB ^JJ ^JS ^JT ^JU ^JW ^JZ ^KD ^KL ^KN ^KP ^LF"
-    " ^LT ^MA ^MC ^MD ^MF ^ML ^MM ^MN ^MP ^MT ^MW ^NB ^NC ^ND ^NI ^NN ^NP ^NS ^NT ^NW ^PF ^PA ^PH ^PN ^PP ^PR ^RO ^SE"
+    " ^FP ^MA ^MC ^MD ^MF ^ML ^MM ^MN ^MP ^MT ^MW ^NB ^NC ^ND ^NI ^NN ^NP ^NS ^NT ^NW ^PF ^PA ^PH ^PN ^PP ^PR ^RO ^SE"
     " ^SC ^SI ^SL ^SO ^SP ^SQ ^SR ^SS ^ST ^SX ^SZ ^TO ^WD ^XB ^XS ^ZZ ^CC ^CD ^CT ^FB".split()
 )
-_NO_CHANGE = {"^PO": b"N", "^PM": b"N", "^JM": b"A", "^LS": b"0", "^FP": b"H"}  # silent only with this parameter
+_NO_CHANGE = {"^PO": b"N", "^PM": b"N", "^JM": b"A", "^LS": b"0", "^LT": b"0"}  # silent only with this parameter
 
 
 class _Printer:
@@ -352,13 +352,7 @@ class _Printer:
         thick = max(thick, 1)
         width, height = max(width, thick), max(height, thick)
         self.spend(command, height, width // 8)
-        solid = (1 << width) - 1
-        hollow = max(width - 2 * thick, 0)
-        sides = solid ^ (((1 << hollow) - 1) << thick)
-        edge = min(thick, height)
-        between = max(height - 2 * thick, 0)
-        rows = [solid] * edge + [sides] * between + [solid] * (height - edge - between)
-        return _Picture(width, rows), "white" if ink == b"W" else "black"
+        return _frame(width, height, thick), "white" if ink == b"W" else "black"
 
     def _put(self, form: _Format, picture: _Picture, ink: str) -> None:
         """The picture at the place the field has come to."""
@@ -383,6 +377,8 @@ class _Printer:
         self.spend(command, height, stride)
         canvas = [0] * height
         for mark in marks:
+            wider = stride - mark.picture.width // 8  # bytes that shifting adds to each row
+            self.spend(command, min(height, len(mark.picture.rows)), max(0, wider))
             _paint(canvas, width, mark)
         pad = stride * 8 - width
         return Bitmap(width, height, b"".join([(row << pad).to_bytes(stride, "big") for row in canvas]))
@@ -420,6 +416,15 @@ def _object_name(text: bytes, drive: bytes = b"R:") -> bytes:
     return name if b":" in name else drive + name
 
 
+def _frame(width: int, height: int, thick: int) -> _Picture:
+    """A rectangle drawn with a line `thick` dots wide on its inside; thick is at most width and height."""
+    solid = (1 << width) - 1
+    hollow = max(width - 2 * thick, 0)
+    sides = solid ^ (((1 << hollow) - 1) << thick)
+    between = max(height - 2 * thick, 0)
+    return _Picture(width, [solid] * thick + [sides] * between + [solid] * (height - thick - between))
+
+
 def _magnified(picture: _Picture, across: int, down: int) -> _Picture:
     """Each dot `across` wide and `down` high."""
     rows = picture.rows
@@ -432,8 +437,8 @@ def _magnified(picture: _Picture, across: int, down: int) -> _Picture:
 def _paint(canvas: list[int], width: int, mark: _Mark) -> None:
     """Put a mark on the canvas, one integer of `width` bits a row. What lies outside is lost, as on the printer."""
     shift = width - mark.x - mark.picture.width
-    first = max(mark.y, 0)
-    for y, dots in enumerate(mark.picture.rows[first - mark.y : len(canvas) - mark.y], first):
+    first, end = max(mark.y, 0), max(len(canvas), mark.y)
+    for y, dots in enumerate(mark.picture.rows[first - mark.y : end - mark.y], first):
         dots = dots << shift if shift >= 0 else dots >> -shift
         if mark.ink == "black":
             canvas[y] |= dots
@@ -447,7 +452,7 @@ def _paint(canvas: list[int], width: int, mark: _Mark) -> None:
 
 _ENCODED = re.compile(rb":([BZ])64:([A-Za-z0-9+/=]*):([0-9A-Fa-f]{4})")
 _REPEATS = {**{ord("F") + n: n for n in range(1, 20)}, **{ord("f") + n: 20 * n for n in range(1, 21)}}
-_RUNS = re.compile(rb"[0-9A-Fa-f]+|[G-Yg-z]+[0-9A-Fa-f]|,|!|:+")
+_RUNS = re.compile(rb"[0-9A-Fa-f]+|[G-Yg-z]++[0-9A-Fa-f]?|,|!|:+")
 _ALPHABET = bytes(range(0x30, 0x3A)) + bytes(range(0x41, 0x5A)) + bytes(range(0x61, 0x7B)) + b",!:"
 
 
@@ -482,7 +487,9 @@ def _from_hexadecimal(command: _Command, data: bytes, total: int, stride: int) -
         digits += _run(command, run[0], digits, row, end - len(digits))
         if len(digits) >= end:  # "any numbers sent after count is satisfied are ignored"
             break
-    return bytes.fromhex(digits[:end].decode() + "0" * (len(digits) % 2))
+    if len(digits) % 2:
+        digits += b"0"
+    return bytes.fromhex(digits[:end].decode())
 
 
 def _run(command: _Command, run: bytes, before: bytearray, row: int, room: int) -> bytes:
@@ -494,5 +501,7 @@ def _run(command: _Command, run: bytes, before: bytearray, row: int, room: int) 
             raise command.bad("':' repeats the row above, but there is no complete row above it")
         return bytes(before[-row:]) * min(len(run), -(-room // row))
     if run[0] in _REPEATS:
+        if run[-1] in _REPEATS:
+            raise command.bad(f"the repeat count {run[-1:]!r} has no digit after it")
         return run[-1:] * min(sum(_REPEATS[letter] for letter in run[:-1]), room)
     return run

@@ -1,4 +1,4 @@
-"""A file, a FIFO or a device node: file:///var/spool/labels.bin, file:///dev/usb/lp0. Bytes are appended, never replaced.
+"""A file, a FIFO or a device node: file:///var/spool/labels.bin, file:///dev/usb/lp0. Bytes are added at the end.
 
 Opened without blocking, so that a FIFO nobody reads and a printer out of paper cost a deadline and not a thread.
 """
@@ -9,6 +9,7 @@ import errno
 import os
 import select
 import stat
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,9 +22,9 @@ from devices.errors import BadPrinterUri, PrinterUnreachable, SendInterrupted, S
 CHUNK = 64 * 1024  # bytes; a cancel takes effect within one chunk
 TICK_S = 0.25  # a stalled write asks keep_going at least this often
 
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _REMEDIES = {
-    errno.ENOENT: "create the folder first",
+    errno.ENOENT: "create the folder first (a printer device: plug it in and switch it on)",
     errno.ENOTDIR: "a part of the path is a file where a folder is needed",
     errno.EISDIR: "name a file in that folder",
     errno.EACCES: "allow this program's user to write there (a printer device: the group lp)",
@@ -52,7 +53,7 @@ class File:
         """Open for appending. Raises PrinterUnreachable."""
         path = parse(uri)
         try:
-            handle = os.open(path, _APPEND, 0o600)
+            handle = os.open(path, _APPEND | _creating(path), 0o600)
         except OSError as error:
             raise PrinterUnreachable(f"{uri} cannot be opened: {_why(error)}") from error
         return FileConnection(handle, path, uri, settings)
@@ -70,8 +71,13 @@ def parse(uri: str) -> Path:
     if parts.query or parts.fragment:
         raise BadPrinterUri(f"{uri!r}: a file has no query or fragment; write %3F for ? and %23 for #")
     if path.endswith("/"):
-        raise BadPrinterUri(f"{uri!r} is a folder; name a file in it")
+        raise BadPrinterUri(f"{uri!r} is a folder; write the name of a file in it")
     return Path(path)
+
+
+def _creating(path: Path) -> int:
+    """Whether to make a missing file. In /dev it is an unplugged printer: a file there would swallow its labels."""
+    return 0 if path.is_relative_to("/dev") else os.O_CREAT
 
 
 class FileConnection:
@@ -140,6 +146,8 @@ class FileConnection:
 
     def _has_room(self, seconds: float) -> bool:
         """Wait until the device or FIFO can be written (poll says "error" as well, and the next write names it)."""
+        if sys.platform == "win32":
+            return True  # plain files are all there is, and they always have room
         poller = select.poll()
         poller.register(self._open_handle(), select.POLLOUT)
         return bool(poller.poll(seconds * 1000))
@@ -160,7 +168,8 @@ class FileConnection:
         """The two cases a caller has: nothing is there, or a part of the job is."""
         if not self.sent:
             raise PrinterUnreachable(f"nothing was written to {self._uri}: {cause}") from error
-        text = f"{self._uri}: {cause}; {self.sent} of {self._offered} bytes were written"
+        how_far = f"{self.sent} of {self._offered} bytes were written"
+        text = f"{self._uri}: {cause}; {how_far}; see what is there before sending again"
         raise SendInterrupted(text, sent=self.sent, total=self._offered) from error
 
 

@@ -18,6 +18,7 @@ import struct
 import sys
 import time
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -43,6 +44,7 @@ _REMEDIES = {
     errno.EMFILE: "this program has too many files open",
 }
 
+_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}")
 _SHAPE = re.compile(r"tcp://[\w.:%\[\]-]+/?", re.IGNORECASE)  # no user name, no path, no query, no space
 _KEEPALIVE = [  # option, value; a platform without the option keeps its own habit
     ("TCP_KEEPIDLE", 10),  # s of silence before the first probe
@@ -69,6 +71,7 @@ class Tcp:
 TRANSPORT: Transport = Tcp()
 
 
+@lru_cache(256)
 def parse(uri: str) -> tuple[str, int]:
     """The host and port of a tcp:// address. Raises BadPrinterUri."""
     if not _SHAPE.fullmatch(uri):
@@ -91,7 +94,7 @@ def _bad(uri: str, why: str) -> BadPrinterUri:
 def _connect(uri: str, host: str, port: int, settings: Settings) -> socket.socket:
     """The first address of `host` that answers, each given its share of the time that is left."""
     try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = _addresses(host, port)
     except OSError as error:
         raise PrinterUnreachable(
             f"{uri}: this network does not know the name {host!r} ({error.strerror}); use the printer's IP address"
@@ -108,6 +111,13 @@ def _connect(uri: str, host: str, port: int, settings: Settings) -> socket.socke
     telling = min(failures, key=lambda error: isinstance(error, TimeoutError))
     reason = f"in {settings.connect_s:g} s" if isinstance(telling, TimeoutError) else f"({_why(telling)})"
     raise PrinterUnreachable(f"no answer from {uri} {reason}; {_remedy(telling)}") from telling
+
+
+def _addresses(host: str, port: int) -> list[tuple[int, int, int, str, Any]]:
+    """What `host` stands for. An address as it is written is not looked up: most printers have one, for every job."""
+    if _IPV4.fullmatch(host):
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
+    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 def _dial(sock: socket.socket, address: Any, seconds: float, settings: Settings) -> socket.socket:
@@ -171,8 +181,9 @@ class TcpConnection:
         """Half-close (unless Settings.half_close is False) and wait for the printer's close."""
         if not self.sent:
             return Receipt("taken", f"nothing was sent to {self._uri}")
-        before_the_end = self._silent  # a close that came before our half-close is not an answer to it
         try:
+            self._listen()
+            ended_before = self._silent
             if self._settings.half_close:
                 self._sock.shutdown(socket.SHUT_WR)
                 self._half_closed = True
@@ -180,7 +191,8 @@ class TcpConnection:
             self._await_close()
         except OSError as error:
             self._fail(f"{_why(error)} after it had been given everything", error)
-        return self._judge(closed=self._silent and not before_the_end)
+        # Only a close that came after our half-close is an answer to it.
+        return self._judge(answered=self._silent and self._half_closed and not ended_before)
 
     def close(self) -> None:
         """Let go. What an unfinished job still has in the kernel is dropped, not delivered behind our back."""
@@ -253,9 +265,9 @@ class TcpConnection:
             return self._settings.taken_s
         return self._settings.close_s
 
-    def _judge(self, *, closed: bool) -> Receipt:
+    def _judge(self, *, answered: bool) -> Receipt:
         """The receipt for a job that was acknowledged to its last byte."""
-        if closed:
+        if answered:
             return Receipt("closed", f"{self._uri} took {self.sent} bytes and closed in order", closed=True)
         if self._silent or not self._settings.half_close:
             return Receipt("taken", f"{self._uri} took {self.sent} bytes")
@@ -293,7 +305,7 @@ class TcpConnection:
 
     def _how_far(self) -> str:
         """How much left, in words: the most, and the least where the platform can tell."""
-        text = f"{self.sent} of {self._offered} bytes were handed over"
+        text = f"{self.sent} bytes were handed over"
         if not COUNTS_ACKNOWLEDGEMENTS:
             return text
         return f"{text} (at least {self.sent - self._unacknowledged()} acknowledged)"

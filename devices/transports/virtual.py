@@ -52,7 +52,7 @@ def parse(uri: str) -> str:
     match = _URI.fullmatch(uri)
     if match is None:
         raise BadPrinterUri(
-            f"{uri!r} has no plain name; write virtual://dock (letters, digits, '.', '_' and '-', not beginning with '.')"
+            f"{uri!r} has no plain name; write virtual://dock, with letters, digits, '_', '-' and (not at first) '.'"
         )
     return match[1]
 
@@ -105,6 +105,8 @@ def _next(folder: Path) -> tuple[int, Path]:
 
 def _sync_folder(folder: Path) -> None:
     """Make a rename in `folder` durable."""
+    if os.name == "nt":
+        return  # Windows cannot open a folder, and needs no such thing
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -44,8 +44,8 @@ class Habits:
     """Bytes of the kernel's receive buffer (SO_RCVBUF), where the default of 128 kB and more would hide a stall."""
     says: bytes = b""
     """What it tells every caller at once."""
-    ends_first: bool = False
-    """Closes its own direction at once and goes on reading."""
+    ends_after: int | None = None
+    """Bytes it reads before it closes its own direction; it goes on reading."""
 
 
 class FakePrinter:
@@ -104,11 +104,15 @@ class FakePrinter:
                 raise AssertionError(f"{self.uri} has {len(self._jobs)} of {n} jobs after {timeout:g} s")
             return list(self._jobs)
 
-    def wait_until_idle(self, timeout: float = 5.0) -> None:
-        """Return when no connection is open. AssertionError after `timeout` seconds."""
+    def wait_until_idle(self, timeout: float = 5.0, *, after: int = 1) -> None:
+        """Return when at least `after` connections have come and all have gone. AssertionError after `timeout` seconds.
+
+        A sender can connect and send before the printer knows of it, so "none is open" alone would say little.
+        """
         with self._changed:
-            if not self._changed.wait_for(lambda: not self.open_now, timeout):
-                raise AssertionError(f"{self.uri} still has {self.open_now} connections after {timeout:g} s")
+            if not self._changed.wait_for(lambda: self.connections >= after and not self.open_now, timeout):
+                seen = f"{self.connections} of {after} connections, {self.open_now} of them open"
+                raise AssertionError(f"{self.uri} has had {seen}, after {timeout:g} s")
 
     # -- power
 
@@ -120,7 +124,9 @@ class FakePrinter:
             self.switch_on()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._over.set()
         self.switch_off()
         for thread in self._threads:
@@ -202,8 +208,6 @@ class FakePrinter:
     def _converse(self, sock: socket.socket, data: bytearray, off: threading.Event) -> bool:
         """Read one job into `data`. True when it ended in order."""
         sock.sendall(self.habits.says)
-        if self.habits.ends_first:
-            sock.shutdown(socket.SHUT_WR)
         if self.habits.close_at_once:
             return False
         if self.habits.never_read:
@@ -211,6 +215,8 @@ class FakePrinter:
             return False
         while got := sock.recv(self._appetite(len(data))):
             data += got
+            if self.habits.ends_after is not None and len(data) >= self.habits.ends_after:
+                sock.shutdown(socket.SHUT_WR)
             if self.habits.slow:
                 time.sleep(len(got) / self.habits.slow)
             if self._appetite(len(data)) == 0:
