@@ -32,6 +32,7 @@ class Server(_Section):
     port: int = Field(DEFAULT_PORT, ge=0, le=65535)
     ws_port: int | None = Field(None, ge=0, le=65535)
     hosts: list[str] = []
+    organization_id: str | None = Field(None, pattern=r"^[A-Za-z0-9-]{1,64}$")
     plan: Literal["off", "standard", "pro"] = "off"
     delete_reply: Literal["seed", "success"] = "seed"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -114,7 +114,10 @@ class Options:
 
     @staticmethod
     def from_json(text: str) -> Options:
-        return Options(**json.loads(text)) if text != "{}" else _PLAIN
+        """What to_json wrote, by this version or another: names this one does not know are passed over."""
+        if text == "{}":
+            return _PLAIN
+        return Options(**{k: v for k, v in json.loads(text).items() if k in Options.__slots__})
 
 
 _PLAIN = Options()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -135,25 +135,37 @@ class Clients:
 
 
 class Devices:
-    """Printers. Those of this machine come from the configuration."""
+    """Printers. Those of this machine come from the configuration.
+
+    Every job asks for its device, and they hardly ever change: what was read is remembered until the next write.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._known: dict[tuple[str, ...], Device] = {}
 
     def get(self, organization_id: str, device_id: str) -> Device | None:
-        row = self._engine.read().execute(
-            f"{_SELECT_DEVICE} WHERE organization_id = ? AND id = ?", (organization_id, device_id)
-        ).fetchone()  # fmt: skip
-        found: Device | None = _one(row, _device)
-        return found
+        return self._one("id = ?", organization_id, device_id)
+
+    def _one(self, where: str, *values: str) -> Device | None:
+        known, asked = self._known, (where, *values)
+        if asked not in known:
+            row = self._engine.read().execute(
+                f"{_SELECT_DEVICE} WHERE organization_id = ? AND {where}", values
+            ).fetchone()  # fmt: skip
+            if row is None:
+                return None
+            known[asked] = _device(row)  # after a write this is the old dictionary, which nobody asks any more
+        return known[asked]
+
+    def _write(self, work: Callable[[Cursor], T]) -> T:
+        return self._engine.write(work, then=self._forget)
+
+    def _forget(self) -> None:
+        self._known = {}
 
     def by_name(self, organization_id: str, client_id: str, name: str) -> Device | None:
-        row = self._engine.read().execute(
-            f"{_SELECT_DEVICE} WHERE organization_id = ? AND client_id = ? AND name = ?",
-            (organization_id, client_id, name),
-        ).fetchone()  # fmt: skip
-        found: Device | None = _one(row, _device)
-        return found
+        return self._one("client_id = ? AND name = ?", organization_id, client_id, name)
 
     def page(
         self,
@@ -203,7 +215,7 @@ class Devices:
             )  # fmt: skip
             return _device(db.execute(f"{_SELECT_DEVICE} WHERE id = ?", (new,)).fetchone())
 
-        return self._engine.write(work)
+        return self._write(work)
 
     def update(self, organization_id: str, device_id: str, **columns: Any) -> Device | None:
         """Change some columns; None when there is no such device."""
@@ -216,7 +228,7 @@ class Devices:
             found: Device | None = _one(row, _device)
             return found
 
-        return self._engine.write(work)
+        return self._write(work)
 
     def seen_closing(self, device: Device, closed: bool) -> None:
         """Remember how this printer's side of a connection ended. Not waited for."""
@@ -225,6 +237,18 @@ class Devices:
             lambda db: db.execute(
                 f"UPDATE devices SET {column} = {column} + 1 WHERE organization_id = ? AND id = ?",
                 (device.organization_id, device.id),
+            ),
+            then=self._forget,
+        )
+
+    def note(self, device: Device, state: str, text: str) -> None:
+        """Record a change a worker saw in its printer. Not waited for."""
+        now = time.time()
+        self._engine.submit(
+            lambda db: db.execute(
+                "INSERT INTO events (at, organization_id, device_id, kind, state, text)"
+                " VALUES (?, ?, ?, 'printer', ?, ?)",
+                (now, device.organization_id, device.id, state, text),
             )
         )
 
@@ -246,10 +270,10 @@ class Devices:
             )
             return _device(row)
 
-        return self._engine.write(work)
+        return self._write(work)
 
     def delete(self, organization_id: str, device_id: str) -> None:
-        self._engine.write(
+        self._write(
             lambda db: db.execute(
                 "DELETE FROM devices WHERE organization_id = ? AND id = ?", (organization_id, device_id)
             )

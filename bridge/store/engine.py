@@ -10,6 +10,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +21,7 @@ Cursor = sqlite3.Connection
 """What a write gets to work with: execute(sql, {name: value})."""
 
 _BATCH = 128  # writes per commit; bounds how long the first of them waits for the last
+RETRY_S = 1.0  # seconds until a write that must not be lost is tried again
 _CLOSED = "the database is closed"
 
 
@@ -30,10 +32,12 @@ class DatabaseDamaged(Exception):
 class _Pending(Generic[T]):
     """One write on its way to the disk, and the caller that may wait for it."""
 
-    __slots__ = ("done", "error", "result", "work")
+    __slots__ = ("done", "error", "keep", "result", "then", "work")
 
-    def __init__(self, work: Callable[[Cursor], T]) -> None:
+    def __init__(self, work: Callable[[Cursor], T], keep: bool, then: Callable[[], None] | None) -> None:
         self.work = work
+        self.keep = keep
+        self.then = then
         self.result: T | None = None
         self.error: BaseException | None = None
         # A bare lock is the cheapest thing in Python one thread can wait on and another can open.
@@ -57,10 +61,14 @@ class Engine:
         self.path = path
         self._queue: queue.SimpleQueue[_Pending[Any] | None] = queue.SimpleQueue()
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._readers_lock = threading.Lock()
+        self._submitting = threading.Lock()
+        self._turn = threading.Lock()  # held by whoever uses the one writing connection
+        self._outstanding = 0  # submitted and not yet answered
         self._closed = False
-        self._db = self._connect()
+        self._failing = False
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
         try:
             self._check()
             self._migrate(migrations)
@@ -72,59 +80,108 @@ class Engine:
 
     # -- writing --
 
-    def submit(self, work: Callable[[Cursor], T]) -> _Pending[T]:
-        """Hand `work` to the writer without waiting. Order of submission is order of effect."""
-        if self._closed:
-            raise sqlite3.ProgrammingError(_CLOSED)
-        pending = _Pending(work)
-        self._queue.put(pending)
+    def submit(
+        self, work: Callable[[Cursor], T], *, keep: bool = False, then: Callable[[], None] | None = None
+    ) -> _Pending[T]:
+        """Hand `work` to the writer without waiting. Order of submission is order of effect.
+
+        keep: when the disk will not take it (full, broken), try again until it does or the database is closed.
+        then: called by the writer's thread once it is tried, durable or not; must be quick and never raise.
+        """
+        pending = _Pending(work, keep, then)
+        with self._submitting:  # nothing may come after close()'s last word: nobody would ever answer it
+            if self._closed:
+                raise sqlite3.ProgrammingError(_CLOSED)
+            self._outstanding += 1
+            self._queue.put(pending)
         return pending
 
-    def write(self, work: Callable[[Cursor], T]) -> T:
-        """Run `work` in the writer's transaction; return its result once that is on the disk (synchronous=FULL)."""
-        return self.submit(work).wait()
+    def write(self, work: Callable[[Cursor], T], *, then: Callable[[], None] | None = None) -> T:
+        """Run `work` in a transaction; return its result once that is on the disk (synchronous=FULL).
+
+        When nothing else waits to be written it is done right here: waking the writer and being woken by it would
+        take as long as the write itself. When something does, it shares the writer's next commit.
+        """
+        if not self._turn.acquire(blocking=False):
+            return self.submit(work, then=then).wait()
+        try:
+            if self._outstanding or self._closed:
+                pending = None
+            else:
+                pending = _Pending(work, False, then)
+                self._commit([pending], last=True)
+        finally:
+            self._turn.release()
+        return (pending or self.submit(work, then=then)).wait()
 
     def _run(self) -> None:
-        while True:
-            first = self._queue.get()
-            if first is None:
-                return
-            batch = [first]
-            while len(batch) < _BATCH:
-                try:
-                    more = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    self._commit(batch)
-                    return
-                batch.append(more)
-            self._commit(batch)
+        kept: list[_Pending[Any]] = []
+        last = False
+        while not last:
+            batch, last = self._next_batch(RETRY_S if kept else None)
+            with self._turn:
+                tried = kept + batch
+                kept = self._commit(tried, last=last)
+            with self._submitting:
+                self._outstanding -= len(tried) - len(kept)
 
-    def _commit(self, batch: list[_Pending[Any]]) -> None:
+    def _next_batch(self, patience_s: float | None) -> tuple[list[_Pending[Any]], bool]:
+        """What has been submitted by now, and whether it is the last. Waits for the first, None: for ever."""
+        found: list[_Pending[Any] | None] = []
+        with suppress(queue.Empty):
+            found.append(self._queue.get(timeout=patience_s))
+            while found[-1] is not None and len(found) < _BATCH:
+                found.append(self._queue.get_nowait())
+        return [each for each in found if each is not None], None in found[-1:]
+
+    def _commit(self, batch: list[_Pending[Any]], *, last: bool) -> list[_Pending[Any]]:
+        """Make all of `batch` durable, or tell each waiting writer why not. Returns those to be tried again."""
+        failed: BaseException | None = None
         try:
             self._db.execute("BEGIN IMMEDIATE")
             for pending in batch:
                 self._work(pending, alone=len(batch) == 1)
-            self._db.execute("COMMIT")
+            if not (len(batch) == 1 and batch[0].error):  # a lone write that failed has been rolled back already
+                self._db.execute("COMMIT")
         except BaseException as error:
-            if self._db.in_transaction:
+            failed = error
+            with suppress(sqlite3.Error):  # if even that fails, the next BEGIN fails and comes back here
                 self._db.execute("ROLLBACK")
-            log.error("store: a commit of %d writes failed: %s", len(batch), error)
-            for pending in batch:
-                pending.error = pending.error or error
+        self._observe(failed, len(batch))
+        again = []
         for pending in batch:
-            pending.done.release()
+            disk = isinstance(pending.error, sqlite3.OperationalError) or (failed is not None and not pending.error)
+            if pending.keep and disk and not last:
+                pending.error = None
+                again.append(pending)
+            else:
+                pending.error = pending.error or failed
+                if pending.then is not None:
+                    pending.then()
+                pending.done.release()
+        return again
 
     def _work(self, pending: _Pending[Any], *, alone: bool) -> None:
         """Each write is its own savepoint: one that fails takes nothing of its neighbours with it."""
-        self._db.execute("SAVEPOINT one")
+        if not alone:
+            self._db.execute("SAVEPOINT one")
         try:
             pending.result = pending.work(self._db)
         except Exception as error:
+            if not self._db.in_transaction:
+                raise  # a full or broken disk: SQLite has rolled everything back, and its neighbours share the error
             pending.error = error
-            self._db.execute("ROLLBACK TO one")
-        self._db.execute("RELEASE one")
+            self._db.execute("ROLLBACK" if alone else "ROLLBACK TO one")
+        if not alone:
+            self._db.execute("RELEASE one")
+
+    def _observe(self, failed: BaseException | None, writes: int) -> None:
+        """One line when the disk stops taking what we write, one when it does again."""
+        if failed is not None and not self._failing:
+            log.error("store: a commit of %d writes failed: %s", writes, failed)
+        elif failed is None and self._failing:
+            log.info("store: commits succeed again")
+        self._failing = failed is not None
 
     # -- reading --
 
@@ -134,26 +191,29 @@ class Engine:
         if db is None:
             if self._closed:
                 raise sqlite3.ProgrammingError(_CLOSED)
-            db = self._connect()
-            db.execute("PRAGMA query_only=1")
+            db = self._reader()
             self._local.db = db
             with self._readers_lock:
-                self._readers.append(db)
+                for gone in [r for r in self._readers if not r[0].is_alive()]:
+                    self._readers.remove(gone)
+                    gone[1].close()
+                self._readers.append((threading.current_thread(), db))
+        return db
+
+    def _reader(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, isolation_level=None, timeout=30, check_same_thread=False)
+        _tune(db)
+        db.execute("PRAGMA query_only=1")
         return db
 
     # -- opening and closing --
 
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, isolation_level=None, timeout=30, check_same_thread=False)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute("PRAGMA foreign_keys=1")
-        db.execute("PRAGMA cache_size=-1024")  # KiB per connection; a Raspberry Pi has a dozen of them open
-        return db
-
     def _check(self) -> None:
         try:
+            _tune(self._db)
             finding = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.OperationalError:
+            raise  # the folder or the disk, not the file
         except sqlite3.DatabaseError as error:
             raise DatabaseDamaged(f"{self.path} is damaged: {error}") from error
         if finding != "ok":
@@ -172,16 +232,25 @@ class Engine:
 
     def close(self) -> None:
         """Finish what was submitted, then close every connection."""
-        if self._closed:
-            return
-        self._closed = True
-        self._queue.put(None)
+        with self._submitting:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
         self._writer.join()
         with self._readers_lock:
-            for db in self._readers:
+            for _, db in self._readers:
                 db.close()
-        self._db.close()
+        with self._turn:
+            self._db.close()
 
     def is_alive(self) -> bool:
         """True while the writer thread runs."""
         return self._writer.is_alive()
+
+
+def _tune(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("PRAGMA foreign_keys=1")
+    db.execute("PRAGMA cache_size=-1024")  # KiB per connection; a Raspberry Pi has a dozen of them open

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 
 from bridge.model import Event
@@ -25,9 +26,19 @@ class Events:
         return [Event(*row) for row in rows]
 
     def of_job(self, organization_id: str, job_id: str) -> list[Event]:
-        """The timeline of one job."""
-        rows = self._engine.read().execute(
-            f"SELECT {_COLUMNS} FROM events WHERE organization_id = ? AND job_id = ? ORDER BY seq",
-            (organization_id, job_id),
-        )
-        return [Event(*row) for row in rows]
+        """The timeline of one job, oldest first. seq: of the line in that timeline, from 1."""
+        row = self._engine.read().execute(
+            "SELECT device_id, history FROM jobs WHERE organization_id = ? AND id = ?", (organization_id, job_id)
+        ).fetchone()  # fmt: skip
+        if row is None:
+            return []
+        lines = [json.loads(line) for line in row[1].splitlines()]
+        return [
+            Event(number, at, organization_id, job_id, row[0], "job", state, text)
+            for number, (at, state, text) in enumerate(lines, 1)
+        ]
+
+
+def history_line(at: float, state: str, text: str) -> str:
+    """One change of state, as it is appended to a job's history."""
+    return f"{json.dumps((at, state, text))}\n"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import Any
 
-from bridge.model import ENDED, WAITING, Job, JobRequest, State, new_id
+from bridge.model import ENDED, WAITING, Job, JobRequest, State, Upload, new_id
 from bridge.store.engine import Cursor, Engine
+from bridge.store.events import history_line
 
 INLINE_MAX = 64 * 1024
 """Bytes. Bodies up to here share the row's commit; larger ones are files in the spool."""
@@ -28,7 +30,10 @@ def _job(row: tuple[Any, ...]) -> Job:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A checked request, ready to be stored. body: the document when it is small; a larger one is in the spool."""
+    """A checked request, ready to be stored. body: the document when it is small; upload: a larger one.
+
+    claimed: its printer waits for it, so that its first attempt is written down in the same commit.
+    """
 
     request: JobRequest
     client_id: str
@@ -40,10 +45,17 @@ class NewJob:
     url: str | None
     body: bytes | None
     fingerprint: str
+    title: str = "Untitled"
+    upload: Upload | None = None
+    claimed: bool = False
 
 
 class KeyReused(Exception):
     """The same Idempotency-Key came with another body."""
+
+
+class JobForgotten(Exception):
+    """The same Idempotency-Key came again after its job was deleted."""
 
 
 class Jobs:
@@ -57,7 +69,7 @@ class Jobs:
     def add(self, new: NewJob) -> tuple[Job, bool]:
         """Store a job; return it and True, or the earlier one with the same Idempotency-Key and False.
 
-        Durable when it returns. Raises KeyReused.
+        Durable when it returns. Raises KeyReused, JobForgotten.
         """
         return self._engine.write(lambda db: self._add(db, new))
 
@@ -70,23 +82,28 @@ class Jobs:
         state = State.QUEUED if request.launch else State.CREATED
         seq = _event(db, now, request.organization_id, new.job_id, request.device_id, state)
         job = Job(
-            serial=0, id=new.job_id, organization_id=request.organization_id, client_id=new.client_id,
+            serial=seq, id=new.job_id, organization_id=request.organization_id, client_id=new.client_id,
             device_id=request.device_id, device_name=new.device_name, dialect=request.dialect, key_id=request.key_id,
-            job_type=request.job_type, title=request.title, state=state, reason=None, text="", note="", evidence=None,
+            job_type=request.job_type, title=new.title, state=state, reason=None, text="", note="", evidence=None,
             declared=request.declared, kind=new.kind, url=new.url, size=new.size, sha256=new.sha256,
             copies=request.copies, priority=request.priority, options=request.options.to_json(),
             payload=request.payload, launch=1 if request.launch else 0, queued_seq=seq if request.launch else 0,
             pages=None, attempts=0, possible_duplicate=False, created_at=now, updated_at=now,
         )  # fmt: skip
-        serial = db.execute(_INSERT, [*(getattr(job, c) for c in _STORED), request.account, request.external_id])
+        stored, history = job, history_line(now, state.value, "")
+        if new.claimed:
+            stored = replace(job, state=State.SENDING, attempts=1)
+            history += history_line(now, State.SENDING.value, "")
+            self._attempt(db, job, 1, now, bytes_total=(new.size or 0) * request.copies, pages=None)
+        db.execute(_INSERT, (*_values(stored), request.account, request.external_id, history))
         if new.body is not None:
-            db.execute("INSERT INTO bodies (job_id, data) VALUES (?, ?)", (new.job_id, new.body))
+            db.execute("INSERT INTO bodies (job_serial, data) VALUES (?, ?)", (seq, new.body))
         if request.idempotency_key is not None:
             db.execute(
                 "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)",
                 (request.organization_id, request.idempotency_key, new.fingerprint, new.job_id, now),
             )
-        return _with(job, serial=serial.lastrowid), True
+        return job, True
 
     def _earlier(self, db: Cursor, request: JobRequest, fingerprint: str) -> Job | None:
         row = db.execute(
@@ -97,31 +114,35 @@ class Jobs:
             return None
         if row[0] != fingerprint:
             raise KeyReused(row[1])
-        return _job(db.execute(f"{_SELECT} WHERE id = ?", (row[1],)).fetchone())
+        job = db.execute(f"{_SELECT} WHERE id = ?", (row[1],)).fetchone()
+        if job is None:
+            raise JobForgotten(row[1])
+        return _job(job)
 
-    def revise(self, new: NewJob) -> Job | None:
-        """Replace device and document of a job that is still CREATED; None when it no longer is."""
-        return self._engine.write(lambda db: self._revise(db, new))
+    def revise(self, new: NewJob, keep: Callable[[Upload], None]) -> Job | None:
+        """Replace device, document and options of a job that is still CREATED; None when it no longer is.
 
-    def _revise(self, db: Cursor, new: NewJob) -> Job | None:
+        keep: puts an upload in the place of the job's document; called only when the job may still be changed.
+        """
+        return self._engine.write(lambda db: self._revise(db, new, keep))
+
+    def _revise(self, db: Cursor, new: NewJob, keep: Callable[[Upload], None]) -> Job | None:
         request = new.request
-        changed = db.execute(
-            "UPDATE jobs SET device_id = :device_id, device_name = :device_name, declared = :declared, kind = :kind,"
-            " url = :url, size = :size, sha256 = :sha256, copies = :copies, options = :options, payload = :payload,"
-            " title = :title, updated_at = :now WHERE organization_id = :org AND id = :id AND state = 'created'",
-            {
-                "device_id": request.device_id, "device_name": new.device_name, "declared": request.declared,
-                "kind": new.kind, "url": new.url, "size": new.size, "sha256": new.sha256, "copies": request.copies,
-                "options": request.options.to_json(), "payload": request.payload, "title": request.title,
-                "now": time.time(), "org": request.organization_id, "id": new.job_id,
-            },
-        )  # fmt: skip
-        if not changed.rowcount:
+        columns = {
+            "device_id": request.device_id, "device_name": new.device_name, "client_id": new.client_id,
+            "declared": request.declared, "kind": new.kind, "url": new.url, "size": new.size, "sha256": new.sha256,
+            "copies": request.copies, "priority": request.priority, "options": request.options.to_json(),
+            "payload": request.payload, "title": new.title, "updated_at": time.time(),
+        }  # fmt: skip
+        job = _update(db, request.organization_id, new.job_id, (State.CREATED,), columns)
+        if job is None:
             return None
-        db.execute("DELETE FROM bodies WHERE job_id = ?", (new.job_id,))
+        if new.upload is not None:
+            keep(new.upload)
+        db.execute("DELETE FROM bodies WHERE job_serial = ?", (job.serial,))
         if new.body is not None:
-            db.execute("INSERT INTO bodies (job_id, data) VALUES (?, ?)", (new.job_id, new.body))
-        return _job(db.execute(f"{_SELECT} WHERE id = ?", (new.job_id,)).fetchone())
+            db.execute("INSERT INTO bodies (job_serial, data) VALUES (?, ?)", (job.serial, new.body))
+        return job
 
     # -- reading --
 
@@ -134,7 +155,7 @@ class Jobs:
     def body(self, organization_id: str, job_id: str) -> bytes | None:
         """The document of a job when it is small enough to lie in the database."""
         row = self._engine.read().execute(
-            "SELECT data FROM bodies JOIN jobs ON jobs.id = bodies.job_id WHERE organization_id = ? AND job_id = ?",
+            "SELECT data FROM jobs JOIN bodies ON job_serial = serial WHERE organization_id = ? AND id = ?",
             (organization_id, job_id),
         ).fetchone()  # fmt: skip
         return row[0] if row else None
@@ -171,19 +192,20 @@ class Jobs:
         )
         return [_job(row) for row in rows], total
 
-    def waiting(self, organization_id: str, device_id: str) -> list[Job]:
-        """Launched and not yet sent, in the order they will be."""
+    def waiting(self, organization_id: str, device_id: str) -> Iterator[Job]:
+        """Launched and not yet sent, in the order they will be. One at a time: there may be ten thousand."""
         rows = self._engine.read().execute(
             f"{_SELECT} WHERE organization_id = ? AND device_id = ? AND state IN ('queued', 'preparing')"
             " ORDER BY priority DESC, queued_seq",
             (organization_id, device_id),
         )  # fmt: skip
-        return [_job(row) for row in rows]
+        return map(_job, rows)
 
-    def interrupted(self, organization_id: str) -> list[Job]:
-        """Jobs that were being sent when the bridge stopped."""
+    def interrupted(self, organization_id: str, client_id: str) -> list[Job]:
+        """This machine's jobs that were being sent when the bridge stopped."""
         rows = self._engine.read().execute(
-            f"{_SELECT} WHERE organization_id = ? AND state = 'sending'", (organization_id,)
+            f"{_SELECT} WHERE organization_id = ? AND client_id = ? AND state = 'sending'",
+            (organization_id, client_id),
         )
         return [_job(row) for row in rows]
 
@@ -199,7 +221,8 @@ class Jobs:
     def attempts(self, organization_id: str, job_id: str) -> list[dict[str, Any]]:
         """Every sending of a job, oldest first."""
         rows = self._engine.read().execute(
-            f"SELECT {', '.join(_ATTEMPT)} FROM attempts WHERE organization_id = ? AND job_id = ? ORDER BY serial",
+            f"SELECT {', '.join(_ATTEMPT)} FROM attempts WHERE job_serial ="
+            " (SELECT serial FROM jobs WHERE organization_id = ? AND id = ?) ORDER BY number",
             (organization_id, job_id),
         )
         return [dict(zip(_ATTEMPT, row, strict=True)) for row in rows]
@@ -207,16 +230,26 @@ class Jobs:
     # -- changing --
 
     def move(
-        self, organization_id: str, job_id: str, allowed: Iterable[State], to: State, **columns: Any
-    ) -> Job | None:
-        """Change a job's state if it is in one of `allowed`; None when it is not (somebody was faster)."""
+        self, organization_id: str, job_id: str, allowed: Iterable[State], to: State, *, launch: int | None = None,
+        **columns: Any,
+    ) -> Job | None:  # fmt: skip
+        """Change a job's state if it is in one of `allowed`; None when it is not (somebody was faster).
+
+        launch: and only if it has not been launched again since.
+        """
         states = tuple(allowed)
-        return self._engine.write(lambda db: _move(db, organization_id, job_id, states, to, columns))
+        return self._engine.write(lambda db: _move(db, organization_id, job_id, states, to, columns, launch=launch))
 
     def preparing(self, job: Job) -> None:
         """Note that work on a job has begun. Not waited for: losing it loses nothing."""
         self._engine.submit(
             lambda db: _move(db, job.organization_id, job.id, (State.QUEUED,), State.PREPARING, {})
+        )
+
+    def waits(self, organization_id: str, job_id: str) -> None:
+        """Note that a job that was being prepared waits again: for its printer. Not waited for."""
+        self._engine.submit(
+            lambda db: _move(db, organization_id, job_id, (State.PREPARING,), State.QUEUED, {})
         )
 
     def fetched(self, job: Job, *, kind: str | None, size: int, sha256: str, body: bytes | None) -> Job | None:
@@ -225,7 +258,7 @@ class Jobs:
         def work(db: Cursor) -> Job | None:
             row = _update(db, job.organization_id, job.id, WAITING, {"kind": kind, "size": size, "sha256": sha256})
             if row is not None and body is not None:
-                db.execute("INSERT OR REPLACE INTO bodies (job_id, data) VALUES (?, ?)", (job.id, body))
+                db.execute("INSERT OR REPLACE INTO bodies (job_serial, data) VALUES (?, ?)", (job.serial, body))
             return row
 
         return self._engine.write(work)
@@ -247,12 +280,12 @@ class Jobs:
             job = _move(db, organization_id, job_id, states, State.QUEUED, extra, event_text=text)
             if job is None:
                 return None
+            # The event just written is the newest there is: from it the job's new place in the queue.
             db.execute(
-                "UPDATE jobs SET launch = launch + 1, queued_seq ="
-                " (SELECT max(seq) FROM events WHERE job_id = :id) WHERE id = :id",
-                {"id": job_id},
+                "UPDATE jobs SET launch = launch + 1, queued_seq = (SELECT max(seq) FROM events) WHERE serial = ?",
+                (job.serial,),
             )
-            return _job(db.execute(f"{_SELECT} WHERE id = ?", (job_id,)).fetchone())
+            return _job(db.execute(f"{_SELECT} WHERE serial = ?", (job.serial,)).fetchone())
 
         return self._engine.write(work)
 
@@ -261,76 +294,93 @@ class Jobs:
     def begin_attempt(self, job: Job, *, bytes_total: int | None, pages: int | None) -> Callable[[], int | None]:
         """Claim a waiting job for sending. Call the result to wait until that is durable: only then may a byte leave.
 
-        It gives the attempt's serial, or None when the job was cancelled meanwhile.
+        It gives the number of the attempt, or None when the job was cancelled meanwhile.
         """
         now = time.time()
+        return self._engine.submit(lambda db: self._begin(db, job, now, bytes_total=bytes_total, pages=pages)).wait
 
-        def work(db: Cursor) -> int | None:
-            changed = db.execute(
-                "UPDATE jobs SET state = 'sending', attempts = attempts + 1, text = '', updated_at = ?"
-                " WHERE id = ? AND organization_id = ? AND launch = ? AND state IN ('queued', 'preparing')",
-                (now, job.id, job.organization_id, job.launch),
-            )
-            if not changed.rowcount:
-                return None
-            _event(db, now, job.organization_id, job.id, job.device_id, State.SENDING)
-            return db.execute(
-                "INSERT INTO attempts (organization_id, job_id, launch, device_id, sha256, copies, pages, bytes_total,"
-                " possible_duplicate, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (job.organization_id, job.id, job.launch, job.device_id, job.sha256, job.copies, pages, bytes_total,
-                 job.possible_duplicate, now),
-            ).lastrowid  # fmt: skip
+    def _begin(self, db: Cursor, job: Job, now: float, *, bytes_total: int | None, pages: int | None) -> int | None:
+        row = db.execute(
+            "UPDATE jobs SET state = 'sending', attempts = attempts + 1, text = '', updated_at = ?,"
+            " history = history || ? WHERE serial = ? AND launch = ? AND state IN ('queued', 'preparing')"
+            " RETURNING attempts",
+            (now, history_line(now, State.SENDING.value, ""), job.serial, job.launch),
+        ).fetchone()
+        if row is None:
+            return None
+        number: int = row[0]
+        self._attempt(db, job, number, now, bytes_total=bytes_total, pages=pages)
+        return number
 
-        return self._engine.submit(work).wait
+    def _attempt(
+        self, db: Cursor, job: Job, number: int, now: float, *, bytes_total: int | None, pages: int | None
+    ) -> None:
+        _event(db, now, job.organization_id, job.id, job.device_id, State.SENDING)
+        db.execute(
+            "INSERT INTO attempts (job_serial, number, launch, device_id, sha256, copies, pages, bytes_total,"
+            " possible_duplicate, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (job.serial, number, job.launch, job.device_id, job.sha256, job.copies, pages, bytes_total,
+             job.possible_duplicate, now),
+        )  # fmt: skip
 
     def end_attempt(
-        self, job: Job, attempt: int, to: State, *, bytes_sent: int, evidence: str | None, text: str
+        self, job: Job, attempt: int, to: State, *, bytes_sent: int | None, evidence: str | None, text: str
     ) -> Callable[[], Any]:
         """Record how an attempt ended and where that leaves the job. Durable when the result returns.
 
-        From then on the job is nobody's: what is still to be said about it is said in `text`.
+        From then on the job is nobody's: what is still to be said about it is said in `text`. A disk that is full
+        does not lose it: it is written as soon as that is possible. bytes_sent: None when nobody knows.
         """
         now = time.time()
+        line = history_line(now, to.value, text)
 
         def work(db: Cursor) -> None:
             db.execute(
-                "UPDATE attempts SET ended_at = ?, bytes_sent = ?, result = ?, evidence = ?, text = ? WHERE serial = ?",
-                (now, bytes_sent, to.value, evidence, text, attempt),
+                "UPDATE attempts SET ended_at = ?, bytes_sent = ?, result = ?, evidence = ?, text = ?"
+                " WHERE job_serial = ? AND number = ?",
+                (now, bytes_sent, to.value, evidence, text, job.serial, attempt),
             )
             db.execute(
-                "UPDATE jobs SET state = ?, evidence = ?, text = ?, updated_at = ? WHERE id = ? AND state = 'sending'",
-                (to.value, evidence, text, now, job.id),
+                "UPDATE jobs SET state = ?, evidence = ?, text = ?, updated_at = ?, history = history || ?"
+                " WHERE serial = ? AND state = 'sending'",
+                (to.value, evidence, text, now, line, job.serial),
             )
             _event(db, now, job.organization_id, job.id, job.device_id, to, text)
 
-        return self._engine.submit(work).wait
+        return self._engine.submit(work, keep=True).wait
 
-    def delete(self, organization_id: str, job_id: str) -> None:
-        """Forget a job that nothing more happens to. Its idempotency key stays, so that it cannot print again."""
+    def delete(self, organization_id: str, job_id: str, allowed: Iterable[State]) -> bool:
+        """Forget a job in one of these states. Its idempotency key stays, so that it cannot print again."""
+        names = ", ".join(f"'{s.value}'" for s in allowed)
 
-        def work(db: Cursor) -> None:
-            db.execute("DELETE FROM bodies WHERE job_id = ?", (job_id,))
-            for table, column in (("attempts", "job_id"), ("jobs", "id")):
-                db.execute(
-                    f"DELETE FROM {table} WHERE organization_id = ? AND {column} = ?", (organization_id, job_id)
-                )
+        def work(db: Cursor) -> bool:
+            gone = db.execute(
+                f"DELETE FROM jobs WHERE organization_id = ? AND id = ? AND state IN ({names}) RETURNING serial",
+                (organization_id, job_id),
+            ).fetchone()
+            if gone is None:
+                return False
+            for table in ("bodies", "attempts"):
+                db.execute(f"DELETE FROM {table} WHERE job_serial = ?", gone)
             _event(db, time.time(), organization_id, job_id, None, None, "deleted")
+            return True
 
-        self._engine.write(work)
+        return self._engine.write(work)
+
+    def exists(self, job_id: str) -> bool:
+        """Whether any organization has such a job: whether its files are to be kept."""
+        return self._engine.read().execute("SELECT 1 FROM jobs WHERE id = ?", (job_id,)).fetchone() is not None
 
 
-_STORED = [c for c in _COLUMNS if c != "serial"]
+_values = attrgetter(*_COLUMNS)
 _INSERT = (
-    f"INSERT INTO jobs ({', '.join(_STORED)}, account, external_id) VALUES ({', '.join('?' * (len(_STORED) + 2))})"
+    f"INSERT INTO jobs ({', '.join(_COLUMNS)}, account, external_id, history)"
+    f" VALUES ({', '.join('?' * (len(_COLUMNS) + 3))})"
 )
 _ATTEMPT = (
-    "serial", "launch", "device_id", "copies", "pages", "bytes_total", "bytes_sent", "possible_duplicate",
+    "number", "launch", "device_id", "copies", "pages", "bytes_total", "bytes_sent", "possible_duplicate",
     "started_at", "ended_at", "result", "evidence", "text",
 )  # fmt: skip
-
-
-def _with(job: Job, **changes: Any) -> Job:
-    return Job(*(changes.get(c, getattr(job, c)) for c in _COLUMNS))
 
 
 def _event(
@@ -346,13 +396,15 @@ def _event(
 
 
 def _update(
-    db: Cursor, org: str, job_id: str, allowed: Iterable[State], columns: dict[str, Any]
-) -> Job | None:
+    db: Cursor, org: str, job_id: str, allowed: Iterable[State], columns: dict[str, Any],
+    launch: int | None = None,
+) -> Job | None:  # fmt: skip
     names = ", ".join(f"'{s.value}'" for s in allowed)
     sets = ", ".join(f"{c} = :{c}" for c in columns)
     changed = db.execute(
-        f"UPDATE jobs SET {sets} WHERE organization_id = :_org AND id = :_id AND state IN ({names})",
-        {**columns, "_org": org, "_id": job_id},
+        f"UPDATE jobs SET {sets} WHERE organization_id = :_org AND id = :_id AND state IN ({names})"
+        " AND (:_launch IS NULL OR launch = :_launch)",
+        {**columns, "_org": org, "_id": job_id, "_launch": launch},
     )
     if not changed.rowcount:
         return None
@@ -361,14 +413,18 @@ def _update(
 
 def _move(
     db: Cursor, org: str, job_id: str, allowed: Iterable[State], to: State, columns: dict[str, Any],
-    event_text: str | None = None,
+    event_text: str | None = None, launch: int | None = None,
 ) -> Job | None:  # fmt: skip
     now = time.time()
     text = columns.get("text", "")
-    job = _update(db, org, job_id, allowed, {"text": text, **columns, "state": to.value, "updated_at": now})
+    told = text if event_text is None else event_text
+    changes = {"text": text, **columns, "state": to.value, "updated_at": now}
+    job = _update(db, org, job_id, allowed, changes, launch)
     if job is not None:
-        _event(db, now, org, job_id, job.device_id, to, text if event_text is None else event_text)
+        _event(db, now, org, job_id, job.device_id, to, told)
+        line = history_line(now, to.value, told)
+        db.execute("UPDATE jobs SET history = history || ? WHERE serial = ?", (line, job.serial))
     return job
 
 
-__all__ = ["ENDED", "INLINE_MAX", "Jobs", "KeyReused", "NewJob", "new_id"]
+__all__ = ["ENDED", "INLINE_MAX", "JobForgotten", "Jobs", "KeyReused", "NewJob", "new_id"]

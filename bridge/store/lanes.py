@@ -11,7 +11,7 @@ import bisect
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -19,6 +19,7 @@ from bridge.model import Job, PrinterState, Progress
 from bridge.store.spool import Output
 
 AHEAD = 2  # jobs fetched or drawn ahead of a printer's worker
+REMEMBERED = 32  # jobs whose small bodies are kept in memory while they wait, for each printer
 
 
 class Stage(Enum):
@@ -31,17 +32,28 @@ class Stage(Enum):
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """A waiting job's place in its lane. stopped: somebody cancelled it; look between two chunks."""
+    """One launch of a waiting job: its place in its lane. stopped: it was cancelled; look between two chunks.
+
+    job, body: as they were stored, for a short queue: then nobody has to read back what was just written.
+    begun: set with the first bytes that left, for whoever lets the label go before his own work.
+    claim: set when its attempt is already written down (or about to be); gives the attempt's number, or None when
+    the job was cancelled first. Such a ticket is as good as being sent.
+    """
 
     job_id: str
     organization_id: str
     device_id: str
+    launch: int
     order: tuple[int, int]
     stage: Stage
+    job: Job | None = None
+    body: bytes | None = None
+    claim: Callable[[], int | None] | None = None
     remote: bool = False
     leased: bool = False
     stopped: bool = False
     output: Output | None = None
+    begun: threading.Event = field(default_factory=threading.Event)
     progress: Progress = field(default_factory=Progress)
     since: float = field(default_factory=time.monotonic)
 
@@ -52,14 +64,23 @@ class Ticket:
 class Lane:
     """The queue in front of one printer, and what its worker says of the printer."""
 
-    def __init__(self, device_id: str, *, ordered: bool, lock: threading.RLock) -> None:
+    def __init__(
+        self, device_id: str, *, language: str, ordered: bool, lock: threading.RLock, work: threading.Condition
+    ) -> None:
+        """work: wakes those who fetch and draw."""
         self.device_id = device_id
+        self.language = language
         self.ordered = ordered
         self.paused = False
         self.closed = False
         self.state = PrinterState()
         self.tickets: list[Ticket] = []
+        self.eager = False  # its printer took the last job and waits for the next: see reserve()
+        self.reserved = False
+        self.unready = 0  # tickets still to be fetched or drawn; most printers never have one
         self.ready = threading.Condition(lock)
+        self._work = work
+        self._woken = False
 
     def first_ready(self) -> Ticket | None:
         """The first job that could be sent now. Call with the lock held."""
@@ -77,16 +98,35 @@ class Lane:
                 ticket = None if self.paused else self.first_ready()
                 if ticket is not None:
                     ticket.leased = True
+                    if self.unready:
+                        self._work.notify_all()  # it is no longer ahead of the worker: there is room for one more
                     return ticket
                 self.ready.wait()
         return None
 
+    def next_remembered(self) -> Ticket | None:
+        """The job that will be sent next, if it is a small raw one and nothing speaks against claiming it now."""
+        with self.ready:
+            ticket = None if self.paused or self.closed or self.ordered else self.first_ready()
+            return ticket if ticket is not None and ticket.job is not None and ticket.claim is None else None
+
+    def claimed(self) -> list[Ticket]:
+        """Jobs that were claimed and that nobody works on yet."""
+        with self.ready:
+            return [t for t in self.tickets if t.claim is not None and not t.leased]
+
     def nap(self, seconds: float) -> bool:
         """Sleep until `seconds` are over or the lane closes or is woken by a person. False once it is closed."""
         with self.ready:
-            if not self.closed:
-                self.ready.wait_for(lambda: self.closed, timeout=seconds)
+            self._woken = False
+            self.ready.wait_for(lambda: self.closed or self._woken, timeout=seconds)
             return not self.closed
+
+    def wake(self) -> None:
+        """End a nap: somebody says that it is worth trying now."""
+        with self.ready:
+            self._woken = True
+            self.ready.notify_all()
 
 
 class Lanes:
@@ -100,9 +140,9 @@ class Lanes:
         self._fetching: Counter[str] = Counter()
         self._closed = False
 
-    def open(self, device_id: str, *, ordered: bool, paused: bool) -> Lane:
+    def open(self, device_id: str, *, ordered: bool, paused: bool, language: str = "") -> Lane:
         """The lane of a printer that is set up on this machine."""
-        lane = Lane(device_id, ordered=ordered, lock=self._lock)
+        lane = Lane(device_id, language=language, ordered=ordered, lock=self._lock, work=self._work)
         lane.paused = paused
         with self._lock:
             self._lanes[device_id] = lane
@@ -112,65 +152,98 @@ class Lanes:
         """None for a device of another machine, or one that is not set up (any more)."""
         return self._lanes.get(device_id)
 
-    def push(self, job: Job) -> bool:
-        """A job was queued, durably. False when its printer is not one of this machine."""
+    def reserve(self, device_id: str, kind: str | None) -> bool:
+        """Whether a raw job of this kind, stored now, would be sent at once: then its attempt can be written with it.
+
+        True reserves that place, until push() or unreserve().
+        """
+        with self._lock:
+            lane = self._lanes.get(device_id)
+            if lane is None or not lane.eager or lane.tickets or lane.paused or lane.closed or lane.ordered:
+                return False
+            if lane.reserved or kind not in ("raw", lane.language):
+                return False
+            lane.reserved = True
+            return True
+
+    def unreserve(self, device_id: str) -> None:
+        """The job that was to have the place does not come."""
+        with self._lock:
+            self._lanes[device_id].reserved = False
+
+    def push(self, job: Job, body: bytes | None = None, *, attempt: int | None = None) -> Ticket | None:
+        """A job was queued, durably. None when its printer is not one of this machine.
+
+        attempt: it was stored with this attempt already written down, in the place that was reserved for it.
+        Whoever still works on an earlier launch of it is told to stop, and has no place any more.
+        """
         with self._lock:
             lane = self._lanes.get(job.device_id)
             if lane is None:
-                return False
-            if job.id in self._tickets:
-                return True
+                return None
+            earlier = self._tickets.get(job.id)
+            if earlier is not None:
+                if earlier.launch >= job.launch:
+                    return earlier
+                earlier.stopped = True
+                self._drop(earlier)
             ticket = Ticket(
-                job.id, job.organization_id, job.device_id, (-job.priority, job.queued_seq), _stage(job),
+                job.id, job.organization_id, job.device_id, job.launch, (-job.priority, job.queued_seq), _stage(job),
                 remote=job.url is not None,
             )  # fmt: skip
             ticket.progress.labels_total = job.copies if job.is_raw else None
+            if body is not None and len(lane.tickets) < REMEMBERED:
+                ticket.job, ticket.body = job, body
+            if attempt is not None:
+                ticket.claim, lane.reserved = (lambda: attempt), False
             bisect.insort(lane.tickets, ticket)
+            lane.unready += ticket.stage is not Stage.READY
             self._tickets[job.id] = ticket
-            if ticket.stage is Stage.READY:
-                lane.ready.notify_all()
-            else:
-                self._work.notify_all()
-            return True
+            self._wake(lane)
+            return ticket
 
     def ticket(self, job_id: str) -> Ticket | None:
         """The place of a job that waits or is being sent."""
         return self._tickets.get(job_id)
 
-    def stop(self, job_id: str) -> None:
-        """A job was cancelled: it leaves the queue; whoever works on it stops at the next chunk."""
+    def stop(self, job_id: str, launch: int) -> None:
+        """A launch was cancelled: it leaves the queue; whoever works on it stops at the next chunk.
+
+        A later launch of the same job is none of its business.
+        """
         with self._lock:
             ticket = self._tickets.get(job_id)
-            if ticket is None:
+            if ticket is None or ticket.launch > launch:
                 return
             ticket.stopped = True
-            if not ticket.leased:
+            if not ticket.leased and ticket.claim is None:
                 self._drop(ticket)
 
     def leave(self, ticket: Ticket) -> None:
-        """A leased job is over, however it ended."""
+        """A leased job is over, however it ended; whoever still draws for it may stop."""
         with self._lock:
+            ticket.stopped = True
+            self._release(ticket)
             self._drop(ticket)
 
-    def give_back(self, ticket: Ticket) -> None:
-        """A leased job could not go on now (the printer is away): it keeps its place."""
+    def give_back(self, ticket: Ticket) -> bool:
+        """A leased job could not go on now (the printer is away): it keeps its place. False: it was stopped."""
         with self._lock:
-            ticket.leased = False
-            if ticket.stopped:
-                self._drop(ticket)
-            else:
-                self._wake(ticket)
+            self.advance(ticket, ticket.stage)
+            return not ticket.stopped
 
     def advance(self, ticket: Ticket, stage: Stage) -> None:
         """A leased job has been fetched, or its drawing has begun to give pages."""
         with self._lock:
-            if ticket.stage is Stage.FETCH:
-                self._fetching[ticket.device_id] -= 1
-            ticket.stage, ticket.leased, ticket.since = stage, False, time.monotonic()
+            self._release(ticket)
+            lane = self._lanes[ticket.device_id]
+            if self._tickets.get(ticket.job_id) is ticket:
+                lane.unready += (stage is not Stage.READY) - (ticket.stage is not Stage.READY)
+            ticket.stage, ticket.since = stage, time.monotonic()
             if ticket.stopped:
                 self._drop(ticket)
             else:
-                self._wake(ticket)
+                self._wake(lane)
 
     def next_to_fetch(self) -> Ticket | None:
         """Wait for a document to fetch, and lease it. None once closed."""
@@ -185,7 +258,7 @@ class Lanes:
             lane = self._lanes.get(device_id)
             if lane is not None:
                 lane.paused = paused
-                lane.ready.notify_all()
+                lane.wake()
 
     def all(self) -> list[Lane]:
         with self._lock:
@@ -202,22 +275,27 @@ class Lanes:
 
     # -- inside, with the lock held --
 
-    def _drop(self, ticket: Ticket) -> None:
-        if self._tickets.pop(ticket.job_id, None) is None:
+    def _release(self, ticket: Ticket) -> None:
+        if not ticket.leased:
             return
-        if ticket.stage is Stage.FETCH and ticket.leased:
+        ticket.leased = False
+        if ticket.stage is Stage.FETCH:
             self._fetching[ticket.device_id] -= 1
-        lane = self._lanes.get(ticket.device_id)
-        if lane is not None:
-            lane.tickets.remove(ticket)
-            lane.ready.notify_all()
-        self._work.notify_all()
+        self._wake(self._lanes[ticket.device_id])  # also when a later launch has its place: there is room again
 
-    def _wake(self, ticket: Ticket) -> None:
-        lane = self._lanes.get(ticket.device_id)
-        if lane is not None:
-            lane.ready.notify_all()
-        self._work.notify_all()
+    def _drop(self, ticket: Ticket) -> None:
+        if self._tickets.get(ticket.job_id) is not ticket:
+            return  # gone already, or a later launch has taken its place
+        del self._tickets[ticket.job_id]
+        lane = self._lanes[ticket.device_id]
+        lane.tickets.remove(ticket)
+        lane.unready -= ticket.stage is not Stage.READY
+        self._wake(lane)
+
+    def _wake(self, lane: Lane) -> None:
+        lane.ready.notify_all()
+        if lane.unready:
+            self._work.notify_all()
 
     def _next(self, stage: Stage, patience_s: float) -> Ticket | None:
         with self._work:
@@ -241,6 +319,8 @@ class Lanes:
         return iter(sorted(found, key=lambda t: t.since))
 
     def _wanted(self, lane: Lane, stage: Stage) -> Ticket | None:
+        if not lane.unready:
+            return None
         if stage is Stage.FETCH and self._fetching[lane.device_id] >= AHEAD:
             return None  # one printer's dead web server must not take every fetching thread
         ahead = 0

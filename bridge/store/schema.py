@@ -1,4 +1,9 @@
-"""The schema, as numbered migrations. A released migration is never edited; a change is a new one at the end."""
+"""The schema, as numbered migrations. A released migration is never edited; a change is a new one at the end.
+
+What a label waits for is the number of pages one commit has to write, so each table a job touches is one tree: a job's
+serial is the seq of the event that told of its creation (seq only grows, and the newest event is never deleted), bodies
+and attempts are keyed by it, and a job carries its own timeline in `history`, a line of JSON for each change of state.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +43,7 @@ CREATE TABLE devices (
   UNIQUE (client_id, name)
 );
 CREATE TABLE jobs (
-  serial INTEGER PRIMARY KEY AUTOINCREMENT,
+  serial INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
   organization_id TEXT NOT NULL,
   client_id TEXT NOT NULL,
@@ -70,12 +75,13 @@ CREATE TABLE jobs (
   created_at REAL NOT NULL,
   updated_at REAL NOT NULL,
   account TEXT,
-  external_id TEXT
+  external_id TEXT,
+  history TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX jobs_waiting ON jobs (device_id, state) WHERE state IN ('queued', 'preparing', 'sending');
+CREATE INDEX jobs_of_device ON jobs (device_id, state);
 CREATE UNIQUE INDEX jobs_external ON jobs (account, external_id, launch) WHERE external_id IS NOT NULL;
 CREATE TABLE bodies (
-  job_id TEXT PRIMARY KEY,
+  job_serial INTEGER PRIMARY KEY,
   data BLOB NOT NULL
 );
 CREATE TABLE idempotency (
@@ -87,26 +93,25 @@ CREATE TABLE idempotency (
   PRIMARY KEY (organization_id, key)
 );
 CREATE TABLE attempts (
-  serial INTEGER PRIMARY KEY,
-  organization_id TEXT NOT NULL,
-  job_id TEXT NOT NULL,
+  job_serial INTEGER NOT NULL,
+  number INTEGER NOT NULL,
   launch INTEGER NOT NULL,
   device_id TEXT NOT NULL,
-  sha256 TEXT,
   copies INTEGER NOT NULL,
   pages INTEGER,
   bytes_total INTEGER,
+  sha256 TEXT,
   possible_duplicate INTEGER NOT NULL DEFAULT 0,
   started_at REAL NOT NULL,
   ended_at REAL,
   bytes_sent INTEGER,
   result TEXT,
   evidence TEXT,
-  text TEXT NOT NULL DEFAULT ''
-);
-CREATE INDEX attempts_of_job ON attempts (job_id);
+  text TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (job_serial, number)
+) WITHOUT ROWID;
 CREATE TABLE events (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  seq INTEGER PRIMARY KEY,
   at REAL NOT NULL,
   organization_id TEXT NOT NULL,
   job_id TEXT,
@@ -115,7 +120,6 @@ CREATE TABLE events (
   state TEXT,
   text TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX events_of_job ON events (job_id);
 CREATE TABLE keys (
   serial INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 from bridge.model import Upload, new_id
 
 CHUNK = 64 * 1024  # bytes read or written at a time
+_BOOT = Path("/proc/sys/kernel/random/boot_id")  # Linux; another one after every start of the machine
 
 
 class Spool:
@@ -22,6 +25,8 @@ class Spool:
         self.outputs = folder / "output"
         for each in (folder, self.documents, self.outputs):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (folder, folder.parent):
+            sync_folder(each)
 
     def document(self, job_id: str) -> Path:
         """Where a job's document lies when it is too large for the database."""
@@ -44,6 +49,16 @@ class Spool:
         """(offset, length) of each page that was ready to leave in this launch, also after a crash."""
         return _read_index(self.outputs / f"{job_id}-{launch}.idx")
 
+    def pages_at_most(self, job_id: str, launch: int) -> int | None:
+        """How many pages can have left in this launch, after a crash. None when the machine itself was cut off.
+
+        The index is written before a page leaves but synced only later: it survives a kill, not a power cut.
+        """
+        index = self.outputs / f"{job_id}-{launch}.idx"
+        if not _boot() or not index.exists() or _lines(index)[:1] != [_boot()]:
+            return None
+        return len(_read_index(index))
+
     def pages(self, job_id: str, launch: int) -> Iterator[bytes]:
         """The printer bytes of each page of one launch."""
         path = self.outputs / f"{job_id}-{launch}.prn"
@@ -65,6 +80,15 @@ class Spool:
         """At boot: remove uploads that never became a job."""
         for path in self.documents.glob("*.part"):
             path.unlink(missing_ok=True)
+
+    def sweep_strays(self, exists: Callable[[str], bool]) -> None:
+        """At boot: remove files named after a job that does not exist (a crash between the file and the row)."""
+        for path in self.documents.iterdir():
+            if path.suffix != ".part" and not exists(path.name):
+                path.unlink()
+        for path in self.outputs.iterdir():
+            if not exists(path.name.rpartition("-")[0]):
+                path.unlink()
 
 
 class Incoming:
@@ -104,23 +128,32 @@ class Output:
 
     Prepare appends, deliver reads what is there while more is being drawn. The index is written after the page it
     names, so that after a crash it bounds what can have left. Synced only with the result: drawing again is safe.
+    repeat: how often the page sequence is sent (collated copies). labels_per_page: copies the printer makes of each.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.repeat = 1
+        self.labels_per_page = 1
         self._index_path = path.with_suffix(".idx")
         self._changed = threading.Condition()
         self._pages: list[tuple[int, int]] = []
         self._size = 0
         self._done = False
         self._error: Exception | None = None
-        self._file = open(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb", buffering=0)
-        self._index = open(os.open(self._index_path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb", buffering=0)
+        self._file = _create(path)
+        try:
+            self._index = _create(self._index_path)
+            _write(self._index, _boot() + b"\n")
+        except BaseException:
+            self._file.close()
+            raise
 
     def append(self, data: bytes) -> None:
-        """One more page is ready to leave."""
-        self._file.write(data)
-        self._index.write(b"%d %d\n" % (self._size, len(data)))
+        """One more page is ready to leave. Raises OSError when the disk will not take it: then it is not."""
+        self._file.seek(self._size)
+        _write(self._file, data)
+        _write(self._index, b"%d %d\n" % (self._size, len(data)))
         with self._changed:
             self._pages.append((self._size, len(data)))
             self._size += len(data)
@@ -148,6 +181,11 @@ class Output:
         """Pages ready so far."""
         return len(self._pages)
 
+    def settled(self, number: int, patience_s: float) -> bool:
+        """Wait a while for page `number` (from 0): True once it is there, or it is certain that it never will be."""
+        with self._changed:
+            return self._changed.wait_for(lambda: number < len(self._pages) or self._done, patience_s)
+
     def read(self, number: int) -> bytes | None:
         """Page `number` (from 0), waiting for it to be drawn; None after the last. Raises what drawing raised."""
         with self._changed:
@@ -172,14 +210,34 @@ class Output:
         self._index_path.unlink(missing_ok=True)
 
 
+def _create(path: Path) -> FileIO:
+    return FileIO(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb")
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    """All of it: a disk that fills up takes a part first, and says so only the next time."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
+
+
 def _read_index(path: Path) -> list[tuple[int, int]]:
-    try:
-        lines = path.read_bytes().splitlines(keepends=True)
-    except FileNotFoundError:
-        return []
-    # A line without its end was cut off by a crash; its page counts as one that may have left.
-    pairs = [line.split() for line in lines if line.endswith(b"\n")]
+    pairs = [line.split() for line in _lines(path)[1:]]
     return [(int(a), int(b)) for a, b in pairs]
+
+
+def _lines(path: Path) -> list[bytes]:
+    """The whole lines. One without its end was cut off by a crash, before its page was given away."""
+    with suppress(FileNotFoundError):
+        return [line[:-1] for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    return []
+
+
+def _boot() -> bytes:
+    """What tells this run of the machine from every other; b"" where that is not known."""
+    with suppress(OSError):
+        return _BOOT.read_bytes().strip()
+    return b""
 
 
 def sync_folder(folder: Path) -> None:
