@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Literal
 
 from bridge.errors import Conflict, Invalid, NotFound
-from bridge.model import ENDED, Client, Device, Job, State
+from bridge.model import ENDED, WAITING, Client, Device, Job, State
 from bridge.store import Store
 
 Answer = Literal["printed", "again", "cancel"]
@@ -21,6 +22,7 @@ class Control:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._pausing = threading.Lock()
 
     # -- jobs --
 
@@ -47,8 +49,12 @@ class Control:
             return job
         if job.size is None and job.url is None:
             raise Invalid("the job has no document", field="payload", remedy="give it a document first")
-        out_already = job.state in (State.DELIVERED, State.PRINTED)
-        return self._queue(job, "launched again" if job.launch else "", duplicate=out_already)
+        return self._queue(job, "launched again" if job.launch else "", duplicate=self._may_be_out(job))
+
+    def _may_be_out(self, job: Job) -> bool:
+        """Whether a label of it can have come out before. Cut-off and half-drawn jobs count."""
+        attempts = self._store.jobs.attempts(job.organization_id, job.id)
+        return job.state in (State.DELIVERED, State.PRINTED) or any(each["bytes_sent"] != 0 for each in attempts)
 
     def cancel(self, organization_id: str, job_id: str) -> Job:
         """Stop a job: at once while it waits, at the next chunk while it is being sent.
@@ -61,7 +67,7 @@ class Control:
         if job.state is State.UNCONFIRMED:
             return self.resolve(organization_id, job_id, "cancel")
         if job.state is State.SENDING:
-            self._store.lanes.stop(job.id)  # the worker writes the end: only it knows how much had left
+            self._store.lanes.stop(job.id, job.launch)  # the worker writes the end: only it knows how much had left
             return job
         moved = self._store.jobs.move(
             organization_id, job_id, _CANCELLABLE, State.CANCELLED, text="cancelled before anything was sent"
@@ -71,7 +77,7 @@ class Control:
             if now.state is State.SENDING:
                 return self.cancel(organization_id, job_id)
             raise Conflict(f"job {job_id} is {now.state}; there is nothing left to cancel", code="already_ended")
-        self._store.lanes.stop(job_id)
+        self._store.lanes.stop(job_id, moved.launch)
         return moved
 
     def resolve(self, organization_id: str, job_id: str, answer: Answer) -> Job:
@@ -105,13 +111,15 @@ class Control:
         job = self.job(organization_id, job_id)
         if job.state in _CANCELLABLE:
             job = self.cancel(organization_id, job_id)
-        if job.state is State.SENDING:
+        # Another machine may never say how its job ended: that one can be forgotten at any time.
+        if job.state is State.SENDING and self._store.lanes.lane(job.device_id) is not None:
             raise Conflict(f"job {job_id} is being sent right now", remedy="cancel it, or wait until it has ended",
                            code="sending")  # fmt: skip
         if job.state is State.UNCONFIRMED:
             raise Conflict(f"job {job_id} may already have printed ({job.text})", code="unconfirmed",
                            remedy=f"answer that first: POST /v1/jobs/{job_id}/resolve")  # fmt: skip
-        self._store.jobs.delete(organization_id, job_id)
+        if not self._store.jobs.delete(organization_id, job_id, (*ENDED, job.state)):
+            raise Conflict(f"job {job_id} has been launched again just now", remedy="cancel it first", code="sending")
         self._store.spool.forget(job_id)
 
     def report(self, organization_id: str, job_id: str, to: State, text: str) -> Job:
@@ -134,10 +142,11 @@ class Control:
         return self._pause(organization_id, device_id, None)
 
     def _pause(self, organization_id: str, device_id: str, reason: str | None) -> Device:
-        device = self._store.devices.pause(organization_id, device_id, reason)
-        if device is None:
-            raise _no_device(device_id)
-        self._store.lanes.pause(device_id, device.paused)
+        with self._pausing:  # one at a time, or memory and disk may end up with different answers
+            device = self._store.devices.pause(organization_id, device_id, reason)
+            if device is None:
+                raise _no_device(device_id)
+            self._store.lanes.pause(device_id, device.paused)
         return device
 
     def device(self, organization_id: str, device_id: str) -> Device:
@@ -170,7 +179,14 @@ class Control:
         if device.from_config:
             raise Conflict(f"{device.name} is set up in this bridge's configuration", remedy="remove it there",
                            code="from_config")  # fmt: skip
+        self._give_up(device)
         self._store.devices.delete(organization_id, device_id)
+
+    def _give_up(self, device: Device) -> None:
+        """Nobody will ever print what waits for this device: say so."""
+        for job in list(self._store.jobs.waiting(device.organization_id, device.id)):
+            text = f"its printer {device.name} was deleted before anything was sent"
+            self._store.jobs.move(device.organization_id, job.id, WAITING, State.CANCELLED, text=text)
 
     def _integral(self, change: Callable[[], Device | None], device_id: str) -> Device:
         try:
@@ -207,6 +223,9 @@ class Control:
     def delete_client(self, organization_id: str, client_id: str) -> None:
         if self.client(organization_id, client_id).is_self:
             raise Conflict("this client is the machine the bridge runs on", code="is_self")
+        for device in self._store.devices.page(organization_id, client_id=client_id, limit=-1)[0]:
+            self._give_up(device)
+            self._store.devices.delete(organization_id, device.id)
         self._store.clients.delete(organization_id, client_id)
 
     def seen(self, organization_id: str, client_id: str) -> None:

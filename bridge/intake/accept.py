@@ -11,11 +11,14 @@ from bridge.intake.detect import HEAD, Recognize, declared_type, kind_of
 from bridge.intake.fetch import FetchRules, check_url
 from bridge.model import MAX_COPIES, Device, Inline, Job, JobRequest, Template, Upload, Url, new_id
 from bridge.store import Store
-from bridge.store.jobs import INLINE_MAX, KeyReused, NewJob
+from bridge.store.jobs import INLINE_MAX, JobForgotten, KeyReused, NewJob
 from bridge.store.spool import Incoming
 
 TITLE_MAX = 255  # characters kept of a title
 KEY_MAX = 255  # characters of an Idempotency-Key
+LABEL_FIRST_S = 0.002
+"""Seconds an answer waits for the first byte of a label whose printer stands ready: the two threads would otherwise
+take the interpreter from each other, and it is the label that somebody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +52,63 @@ class Intake:
     def accept(self, request: JobRequest) -> tuple[Job, bool]:
         """Store the job and queue it if it is to be launched. Returns it, and False when it was known already.
 
-        Raises NotFound, Invalid, TooLarge, Conflict (the Idempotency-Key was used for something else).
+        Raises NotFound, Invalid, TooLarge, Conflict (the Idempotency-Key was used for something else). An upload
+        that does not become a job's document is removed.
         """
-        new = self._check(request, new_id())
+        job_id, created = new_id(), False
+        new = self._checked(request, job_id)
+        lanes = self._store.lanes
+        if new.body is not None and request.launch and lanes.reserve(request.device_id, new.kind):
+            new = replace(new, claimed=True)
         try:
-            job, created = self._store.jobs.add(new)
+            if new.upload is not None:
+                self._store.spool.keep(new.upload, job_id)
+            job, created = self._add(new)
+        finally:
+            if not created and new.upload is not None:
+                new.upload.path.unlink(missing_ok=True)
+                self._store.spool.document(job_id).unlink(missing_ok=True)
+            if not created and new.claimed:
+                lanes.unreserve(request.device_id)
+        if created and request.launch:
+            ticket = lanes.push(job, new.body if job.is_raw else None, attempt=1 if new.claimed else None)
+            if ticket is not None and new.claimed:
+                ticket.begun.wait(LABEL_FIRST_S)
+        return job, created
+
+    def _add(self, new: NewJob) -> tuple[Job, bool]:
+        try:
+            return self._store.jobs.add(new)
         except KeyReused as error:
             raise Conflict(
                 "this Idempotency-Key was used before for a different job",
                 remedy="send a new key with a new job, and the very same body when you repeat one",
                 code="idempotency_key_reused",
             ) from error
-        if created and request.launch:
-            self._store.lanes.push(job)
-        return job, created
+        except JobForgotten as error:
+            raise Conflict("the job of this Idempotency-Key has been deleted",
+                           remedy="send a new key to print it once more", code="job_deleted") from error  # fmt: skip
 
     def revise(self, job: Job, request: JobRequest) -> Job:
         """Replace device, document and options of a job that was not launched yet. Raises Conflict once it was."""
-        revised = self._store.jobs.revise(self._check(request, job.id))
+        new = self._checked(request, job.id)
+        try:
+            revised = self._store.jobs.revise(new, lambda upload: self._store.spool.keep(upload, job.id))
+        finally:
+            if new.upload is not None:
+                new.upload.path.unlink(missing_ok=True)
         if revised is None:
             raise Conflict(f"job {job.id} has been launched; it can no longer be changed",
                            remedy="create a new job", code="already_launched")  # fmt: skip
         return revised
+
+    def _checked(self, request: JobRequest, job_id: str) -> NewJob:
+        try:
+            return self._check(request, job_id)
+        except BaseException:
+            if isinstance(request.document, Upload):
+                request.document.path.unlink(missing_ok=True)
+            raise
 
     def _check(self, request: JobRequest, job_id: str) -> NewJob:
         device = self._device(request)
@@ -80,12 +118,12 @@ class Intake:
             raise Invalid(f"an Idempotency-Key has 1 to {KEY_MAX} characters", field="Idempotency-Key")
         declared = declared_type(request.declared)
         body = self._body(request, declared)
-        if body.upload is not None:
-            self._store.spool.keep(body.upload, job_id)
         return NewJob(
-            request=replace(request, declared=declared, title=clean_title(request.title)),
+            request=request if declared == request.declared else replace(request, declared=declared),
+            title=clean_title(request.title),
             client_id=device.client_id, device_name=device.name, job_id=job_id, kind=body.kind, size=body.size,
             sha256=body.sha256, url=body.url, body=body.inline, fingerprint=_fingerprint(request, body),
+            upload=body.upload,
         )  # fmt: skip
 
     def _device(self, request: JobRequest) -> Device:

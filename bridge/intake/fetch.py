@@ -228,6 +228,8 @@ def _host(parts: SplitResult) -> str:
     host = parts.hostname or ""
     if not host:
         raise _invalid("the URL names no host", remedy)
+    if "\\" in parts.netloc:  # a browser reads http://a\@b as host a, RFC 3986 as host b
+        raise _invalid("the URL has a backslash in its host", remedy)
     if "[" in parts.netloc:
         try:
             return str(ipaddress.IPv6Address(host))
@@ -341,12 +343,15 @@ def _resolved(hop: _Hop, watch: _Watch, resolve: Resolver) -> list[tuple[int, in
 
 
 class _Watch:
-    """The deadline and the cancel button of one fetch. where: the URL being talked to, for the text."""
+    """The deadline and the cancel button of one fetch. where: the URL being talked to, for the text.
+
+    end: the deadline, time.monotonic().
+    """
 
     def __init__(self, total_s: float, cancelled: Callable[[], bool] | None) -> None:
         self.where = ""
         self._total_s = total_s
-        self._end = time.monotonic() + total_s
+        self.end = time.monotonic() + total_s
         self._cancelled = cancelled or (lambda: False)
         self._ask_at = 0.0
 
@@ -356,7 +361,7 @@ class _Watch:
             self._ask_at = now + SLICE_S / 2
             if self._cancelled():
                 raise FetchCancelled(f"canceled while fetching {self.where}")
-        if now >= self._end:
+        if now >= self.end:
             remedy = "check the server's speed and the document's size"
             raise FetchFailed(f"{self.where} took longer than {self._total_s:g} s", remedy=remedy, transient=True)
 
@@ -466,8 +471,9 @@ class _Answer:
 
 def _answer(first: _Hop, rules: FetchRules, watch: _Watch, resolve: Resolver) -> _Answer:
     """A good answer, its body still unread. Failures that may pass are tried again: rules.tries, all begun within
-    rules.tries_within_s, after the pause the server asks for (Retry-After) or ours."""
-    end = time.monotonic() + rules.tries_within_s
+    rules.tries_within_s, after the pause the server asks for (Retry-After) or ours. A pause that would outlast the
+    deadline is not begun: what went wrong says more than that time is up."""
+    end = min(time.monotonic() + rules.tries_within_s, watch.end)
     for attempt in count(1):
         try:
             return _followed(first, rules, watch, resolve)
@@ -644,7 +650,7 @@ def _saved(
     """Write all pieces: (bytes, sha256 hex)."""
     size, digest = 0, hashlib.sha256()
     for piece in pieces:
-        watch.check()  # a bomb unpacks for long without a single receive
+        watch.check()  # one receive can unpack to a thousand pieces, and the target may be a slow card
         size += len(piece)
         if size > rules.max_bytes:
             raise _too_large(answer, rules)

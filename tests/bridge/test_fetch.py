@@ -25,14 +25,24 @@ import psutil
 import pytest
 
 from bridge.errors import Invalid
-from bridge.intake.fetch import MAX_URL, Fetched, FetchCancelled, FetchFailed, FetchRules, check_url, fetch, shown
+from bridge.intake.fetch import (
+    MAX_URL,
+    PIECE,
+    FetchCancelled,
+    Fetched,
+    FetchFailed,
+    FetchRules,
+    check_url,
+    fetch,
+    shown,
+)
 from tests.fake.web import Handler, Web, bomb, packed
 
 OWN = 18_080  # the port our own API would listen on in these tests
 RULES = FetchRules(
     own_ports=frozenset({OWN}), max_bytes=1_000_000, total_s=5, connect_s=1, tries_within_s=2, backoff_s=(0.05, 0.1)
 )
-QUICK = replace(RULES, total_s=1.0)
+QUICK = replace(RULES, total_s=0.7)
 BODY = bytes(range(256)) * 1000
 
 
@@ -145,7 +155,7 @@ def test_packed_documents_are_unpacked(web: Web, encoding: str, sent: bytes) -> 
     web.serve("/a", sent, {"Content-Encoding": encoding})
     target = Memory()
     assert fetch(web.url("/a"), target, RULES).size == len(BODY)
-    assert target == BODY
+    assert bytes(target) == BODY
 
 
 def test_a_packed_document_that_comes_byte_by_byte_is_the_same_document(web: Web) -> None:
@@ -153,14 +163,21 @@ def test_a_packed_document_that_comes_byte_by_byte_is_the_same_document(web: Web
     web.stream("/a", {"Content-Encoding": "gzip"}, iter([sent[i : i + 1] for i in range(len(sent))]))
     target = Memory()
     fetch(web.url("/a"), target, RULES)
-    assert target == BODY[:600]
+    assert bytes(target) == BODY[:600]
+
+
+def test_unpacking_does_not_stop_at_a_full_step(web: Web) -> None:
+    """zlib may have taken all input and still hold output; raw deflate has no trailer that would hide this."""
+    for size in (PIECE, PIECE + 1, PIECE + 257, 2 * PIECE, 2 * PIECE + 100):
+        web.serve("/a", zlib.compress(bytes(size))[2:-4], {"Content-Encoding": "deflate"})
+        assert fetch(web.url("/a"), Memory(), RULES).size == size
 
 
 def test_chunks_are_put_together(web: Web) -> None:
     web.raw("/a", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n")
     target = Memory()
     fetch(web.url("/a"), target, RULES)
-    assert target == b"abcde"
+    assert bytes(target) == b"abcde"
 
 
 def test_an_ipv6_host_is_fetched_from_and_named_in_brackets() -> None:
@@ -209,9 +226,15 @@ def test_tries_end_when_their_time_does(web: Web) -> None:
     assert len(web.requests) == 2
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_is_waited_for(web: Web, status: int) -> None:
-    web.failing("/a", 1, b"document", status=status, headers={"Retry-After": "1"})
+def test_a_failure_says_what_it_was_and_not_that_time_ran_out_while_waiting_to_try_again(free_port: int) -> None:
+    began = time.monotonic()
+    error = refused(f"http://127.0.0.1:{free_port}/a", replace(RULES, total_s=0.5, backoff_s=(0.1, 5.0)))
+    assert "Connection refused" in error.text
+    assert time.monotonic() - began < 0.4
+
+
+def test_retry_after_is_waited_for(web: Web) -> None:
+    web.failing("/a", 1, b"document", status=429, headers={"Retry-After": "1"})
     began = time.monotonic()
     assert fetch(web.url("/a"), Memory(), RULES).size == 8
     assert 1 <= time.monotonic() - began < 1.5
@@ -240,8 +263,20 @@ def test_a_server_that_takes_for_ever_is_left_at_the_deadline(web: Web, manner: 
     web.drip_head("/drip_head", 0.05)
     began = time.monotonic()
     error = refused(web.url(f"/{manner}"), QUICK)
-    assert 1.0 <= time.monotonic() - began < 1.5
-    assert error.transient and "took longer than 1 s" in error.text
+    assert 0.7 <= time.monotonic() - began < 1.2
+    assert error.transient and "took longer than 0.7 s" in error.text
+
+
+def test_a_target_that_takes_for_ever_is_left_at_the_deadline(web: Web) -> None:
+    class Slow:
+        def write(self, data: bytes) -> None:
+            time.sleep(0.1)
+
+    web.serve("/a", packed(bytes(RULES.max_bytes)), {"Content-Encoding": "gzip"})
+    began = time.monotonic()
+    with pytest.raises(FetchFailed, match="took longer"):
+        fetch(web.url("/a"), Slow(), replace(RULES, total_s=0.3))
+    assert time.monotonic() - began < 0.6
 
 
 def test_a_resolver_that_takes_for_ever_is_left_at_the_deadline() -> None:
@@ -252,7 +287,7 @@ def test_a_resolver_that_takes_for_ever_is_left_at_the_deadline() -> None:
         return []
 
     began = time.monotonic()
-    refused("http://files.test/a", replace(RULES, total_s=0.5), resolve=resolve)
+    refused("http://files.test/a", replace(RULES, total_s=0.3), resolve=resolve)
     stuck.set()
     assert time.monotonic() - began < 1
 
@@ -260,8 +295,36 @@ def test_a_resolver_that_takes_for_ever_is_left_at_the_deadline() -> None:
 def test_a_tls_handshake_that_takes_for_ever_is_left_at_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         began = time.monotonic()
-        refused(f"https://127.0.0.1:{mute.getsockname()[1]}/a", replace(RULES, total_s=0.5))
+        refused(f"https://127.0.0.1:{mute.getsockname()[1]}/a", replace(RULES, total_s=0.3))
         assert time.monotonic() - began < 1
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A loopback port that does not even take the connection: its queue is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
+        for each in waiting:
+            each.close()
+
+
+def test_a_host_that_does_not_take_the_connection_is_left_after_connect_s(silent: int) -> None:
+    began = time.monotonic()
+    error = refused(f"http://127.0.0.1:{silent}/a", replace(RULES, connect_s=0.3, tries=1))
+    assert error.transient and "no answer within 0.3 s" in error.text
+    assert 0.3 <= time.monotonic() - began < 0.8
+
+
+def test_a_cancel_does_not_wait_for_a_connection(silent: int) -> None:
+    began = time.monotonic()
+    answers = iter([False, False, True])
+    error = refused(f"http://127.0.0.1:{silent}/a", replace(RULES, connect_s=5), cancelled=lambda: next(answers))
+    assert isinstance(error, FetchCancelled)
+    assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize("path", ["/hang", "/drip", "/busy", "/endless"])
@@ -411,13 +474,13 @@ def test_a_redirect_circle_is_called_one(web: Web) -> None:
         (f"http://localhost:{OWN}/v1/keys", "leads back to print-bridge itself"),
         (f"http://0x7f.1:{OWN}/v1/keys", "leads back to print-bridge itself"),
         ("http://[::1", "unreadable URL"),
-        ("http://127.0.0.1:99999/SECRET?SECRET", "the URL cannot be read"),
+        ("http://u:SECRET@127.0.0.1:99999/?SECRET", "the URL cannot be read"),
         ("", "redirects to nowhere"),
     ],
 )
 def test_a_redirect_is_held_to_the_same_rules(web: Web, location: str, reason: str) -> None:
     web.redirect("/a", location)
-    error = refused(web.url("/a").replace("SECRET", ""))
+    error = refused(web.url("/a"))
     assert reason in error.text and not error.transient
     assert len(web.requests) == 1
 
@@ -565,12 +628,10 @@ def test_addresses_nobody_keeps_documents_on_are_always_denied(host: str) -> Non
      "http:///a", "http://:80/a", "http://user@/a", "http://host:0/a", "http://host:65536/a", "http://host:-1/a",
      "http://host:x/a", "http://ho st/a", "http://host%2e/a", "http://[::1/a", "http://[1.2.3.4]/a", "http://[v1.x]/a",
      "http://host\\@other/a", "http://a..b/", "http://" + "a" * 64 + ".test/", "http://127.0.0.256/", "http://1.2.3.4.5/",
-     "http://0x7g.1/../", "http://999999999999/", "http://host/\r\nX: y", "http://host/\x00", "http://host/\x85",
+     "http://host.0x/", "http://999999999999/", "http://host/\r\nX: y", "http://host/\x00", "http://host/\x85",
      "http://host/\ud800", "http://host/" + "a" * MAX_URL],
 )
 def test_what_is_no_web_address_is_refused_at_once(url: str) -> None:
-    if url == "http://0x7g.1/../":
-        url = "http://0x7g.0x/"
     with pytest.raises(Invalid) as caught:
         check_url(url, RULES)
     assert caught.value.remedy
@@ -579,8 +640,9 @@ def test_what_is_no_web_address_is_refused_at_once(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://host", "HTTPS://Host.Example:8443/a?b#c", "http://user:p%40ss@host/a", "http://m\xfcller.example/etikett \xe4.pdf",
-     "http://under_score.local/a", "http://host:/a", " http://host/a ", "http://4wd.example/", "http://host.7up/"],
+    ["http://host", "HTTPS://Host.Example:8443/a?b#c", "http://user:p%40ss@host/a",
+     "http://m\xfcller.example/etikett \xe4.pdf", "http://under_score.local/a",
+     "http://host:/a", " http://host/a ", "http://4wd.example/", "http://host.7up/"],
 )
 def test_ordinary_addresses_pass(url: str) -> None:
     check_url(url, RULES)
@@ -614,7 +676,7 @@ def test_no_text_shows_a_query_or_a_login(web: Web, path: str) -> None:
     web.cut_short("/cut", b"SECRET", announced=10)
     web.redirect("/self", "/self?sig=SECRET")
     web.endless("/huge")
-    web.redirect("/file", "file:///SECRET?SECRET")
+    web.redirect("/file", "file:///a?SECRET")
     web.redirect("/to-own", f"http://u:SECRET@127.0.0.1:{OWN}/?SECRET")
     web.raw("/raw", b"SECRET")
     url = web.url(f"{path}?sig=SECRET").replace("//", "//user:SECRET@", 1)
@@ -655,7 +717,7 @@ def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_https_connects_to_the_judged_address_and_checks_the_name(https: Web, trusted: None) -> None:
     target = Memory()
     fetch(f"https://files.test:{https.port}/a", target, RULES, resolve=Resolver(["127.0.0.1"]))
-    assert target == BODY
+    assert bytes(target) == BODY
     error = refused(f"https://other.test:{https.port}/a", resolve=Resolver(["127.0.0.1"]))
     assert "is not trusted" in error.text and "mismatch" in error.text and not error.transient
 
@@ -670,7 +732,7 @@ def test_https_drips_are_left_at_the_deadline(https: Web, trusted: None) -> None
     https.drip("/drip", 0.05)
     began = time.monotonic()
     refused(f"https://files.test:{https.port}/drip", QUICK, resolve=Resolver(["127.0.0.1"]))
-    assert 1.0 <= time.monotonic() - began < 1.5
+    assert 0.7 <= time.monotonic() - began < 1.2
 
 
 def test_a_redirect_from_https_to_http_is_refused(https: Web, web: Web, trusted: None) -> None:
@@ -687,7 +749,7 @@ def test_plain_http_spoken_to_an_https_client_is_a_failure(web: Web) -> None:
 def test_a_route_may_be_any_function(web: Web) -> None:
     """A slow but honest server is given its time."""
     def route(handler: Handler) -> None:
-        handler.pause(0.5)
+        handler.pause(0.3)
         handler.answer(200, b"late")
 
     web.routes["/late"] = route

@@ -92,7 +92,7 @@ class Web:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.host, self.port = host, self._server.server_address[1]
         self._origin = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="fake-web")
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,), name="fake-web")
 
     def __enter__(self) -> Web:
         self._thread.start()
