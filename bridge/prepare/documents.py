@@ -11,11 +11,9 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from bridge.prepare.images import read_jpeg, read_png
-
-Kind = Literal["pdf", "png", "jpeg", "svg"]
+from bridge.prepare.images import ImageFacts, read_jpeg, read_png
 
 LONGEST_SIDE_IN = 200  # inches; the largest page PDF 1.7 (annex C) knows without a user unit
 _TAIL = 2048  # bytes; readers look for %%EOF in the last kilobyte, we are twice as patient
@@ -34,7 +32,7 @@ class Sheet:
     """One page before it is drawn.
 
     left, top, width, height: its box in its own units (points or pixels). dots: printer dots per unit.
-    run: draws it on a MuPDF device, through a matrix, with a cookie that counts what could not be drawn.
+    run: draws it on a MuPDF device, through a matrix.
     """
 
     left: float
@@ -42,7 +40,7 @@ class Sheet:
     width: float
     height: float
     dots: float
-    run: Callable[[Any, Any, Any], None]
+    run: Callable[[Any, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,42 +51,53 @@ class Document:
     sheet: Callable[[int], Sheet]
 
 
-def open_document(kind: Kind, data: bytes, *, dpi: int, pages_max: int, pixels_max: int) -> Document:
-    """Open `data` as a `kind` for a printer of `dpi`; within the budgets, which are checked before anything is drawn.
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What is checked before anything is drawn. dpi: of the printer. pages: in the document. pixels: dots of one page
+    at its own size, and pixels of an image."""
 
-    `data` must stay alive as long as the Document: MuPDF reads from it. Raises Refused.
+    dpi: int
+    pages: int
+    pixels: int
+
+
+def open_document(kind: str, data: bytes, budget: Budget) -> Document:
+    """Open `data` as a `kind`, and as nothing else. Raises Refused.
+
+    `data` must stay alive as long as the Document: MuPDF reads from it.
     """
     if not data:
         raise Refused("empty_document", "the document has no content (0 bytes)", "send it again")
-    document = _OPENERS[kind](data, dpi, pixels_max)
+    if kind not in _OPENERS:
+        raise Refused("unknown_kind", f"a {kind} document cannot be drawn", f"send one of {', '.join(_OPENERS)}")
+    document = _OPENERS[kind](data, budget)
     if document.pages < 1:
         raise Refused("empty_document", "the document has no pages", "send one with at least one page")
-    if document.pages > pages_max:
-        text = f"the document has {document.pages:,} pages, at most {pages_max:,} are allowed"
-        raise Refused("too_many_pages", text, "split it into several jobs")
+    _check_pages(document.pages, budget)
 
     def sheet(number: int) -> Sheet:
         found = document.sheet(number)
-        _check_size(found, number, dpi, pixels_max)
+        _check_size(found, number, budget)
         return found
 
     return Document(document.pages, sheet)
 
 
-def _open_pdf(data: bytes, dpi: int, _pixels_max: int) -> Document:
+def _open_pdf(data: bytes, budget: Budget) -> Document:
     """MuPDF's PDF reader alone: `fz_open_document` would also try a dozen other formats on hostile bytes."""
     from pymupdf import mupdf
 
     try:
         pdf = mupdf.pdf_open_document_with_stream(mupdf.fz_open_memory(mupdf.python_buffer_data(data), len(data)))
-        locked = mupdf.pdf_needs_password(pdf)
-        pages = 0 if locked else mupdf.pdf_count_pages(pdf)
+        if mupdf.pdf_needs_password(pdf):
+            raise Refused("encrypted_pdf", "the PDF is encrypted with a password", _WITHOUT_PASSWORD)
+        if _is_cut_off(pdf, data):
+            raise _cut_off("PDF")
+        # What it claims is checked first: MuPDF's own complaint about an absurd number does not say what it is about.
+        _check_pages(mupdf.pdf_to_int(mupdf.pdf_dict_getp(mupdf.pdf_trailer(pdf), "Root/Pages/Count")), budget)
+        pages = mupdf.pdf_count_pages(pdf)
     except mupdf.FzErrorBase as error:
         raise unreadable("PDF", error) from error
-    if locked:
-        raise Refused("encrypted_pdf", "the PDF is encrypted with a password", _WITHOUT_PASSWORD)
-    if _is_cut_off(pdf, data):
-        raise _cut_off("PDF")
     document = pdf.super()
 
     def sheet(number: int) -> Sheet:
@@ -96,10 +105,10 @@ def _open_pdf(data: bytes, dpi: int, _pixels_max: int) -> Document:
         page = mupdf.fz_load_page(document, number - 1)
         box = mupdf.fz_bound_page(page)
 
-        def run(device: Any, matrix: Any, cookie: Any) -> None:
-            mupdf.fz_run_page(page, device, matrix, cookie)  # with its annotations and filled form fields
+        def run(device: Any, matrix: Any) -> None:
+            mupdf.fz_run_page(page, device, matrix, mupdf.FzCookie())  # with its annotations and filled form fields
 
-        return Sheet(box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0, dpi / 72, run)
+        return Sheet(box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0, budget.dpi / 72, run)
 
     return Document(pages, sheet)
 
@@ -138,7 +147,7 @@ def _check_media_box(page: Any, number: int) -> None:
     raise Refused("bad_page_size", f"page {number} has no usable size (MediaBox)", "print it to a new PDF", number)
 
 
-def _open_svg(data: bytes, dpi: int, _pixels_max: int) -> Document:
+def _open_svg(data: bytes, budget: Budget) -> Document:
     """One page; a user unit is 1/72 in where the drawing names no other. References to files are not followed."""
     from pymupdf import mupdf
 
@@ -149,44 +158,42 @@ def _open_svg(data: bytes, dpi: int, _pixels_max: int) -> Document:
     except mupdf.FzErrorBase as error:
         raise unreadable("SVG", error) from error
 
-    def run(device: Any, matrix: Any, cookie: Any) -> None:
-        mupdf.fz_run_display_list(drawing, device, matrix, mupdf.FzRect(mupdf.FzRect.Fixed_INFINITE), cookie)
+    def run(device: Any, matrix: Any) -> None:
+        mupdf.fz_run_display_list(drawing, device, matrix, mupdf.FzRect(mupdf.FzRect.Fixed_INFINITE), mupdf.FzCookie())
 
-    return Document(1, lambda _number: Sheet(0, 0, width, height, dpi / 72, run))
-
-
-def _open_png(data: bytes, dpi: int, pixels_max: int) -> Document:
-    return _open_image("PNG", data, dpi, pixels_max)
+    return Document(1, lambda _number: Sheet(0, 0, width, height, budget.dpi / 72, run))
 
 
-def _open_jpeg(data: bytes, dpi: int, pixels_max: int) -> Document:
-    return _open_image("JPEG", data, dpi, pixels_max)
+def _open_png(data: bytes, budget: Budget) -> Document:
+    return _open_image("PNG", data, read_png(data), budget)
 
 
-def _open_image(name: str, data: bytes, dpi: int, pixels_max: int) -> Document:
+def _open_jpeg(data: bytes, budget: Budget) -> Document:
+    return _open_image("JPEG", data, read_jpeg(data), budget)
+
+
+def _open_image(name: str, data: bytes, facts: ImageFacts | None, budget: Budget) -> Document:
     """One page. The header is read by ourselves, so that an image of a billion pixels is refused undecoded."""
     from pymupdf import mupdf
 
-    facts = read_png(data) if name == "PNG" else read_jpeg(data)
     if facts is None:
         raise unreadable(name)
     if not facts.whole:
         raise _cut_off(name)
-    _check_pixels(facts.width, facts.height, 1, pixels_max)
+    _check_pixels(facts.width, facts.height, 1, budget)
     try:
         image = mupdf.fz_new_image_from_buffer(mupdf.fz_new_buffer_from_copied_data(data))
     except mupdf.FzErrorBase as error:
         raise unreadable(name, error) from error
 
-    def run(device: Any, matrix: Any, cookie: Any) -> None:
-        del cookie  # an image is drawn or it is not
+    def run(device: Any, matrix: Any) -> None:
         unit_square = mupdf.fz_pre_scale(matrix, facts.width, facts.height)
         mupdf.fz_fill_image(device, image, unit_square, 1.0, mupdf.FzColorParams())
 
-    return Document(1, lambda _number: Sheet(0, 0, facts.width, facts.height, facts.dots_per_pixel(dpi), run))
+    return Document(1, lambda _number: Sheet(0, 0, facts.width, facts.height, facts.dots_per_pixel(budget.dpi), run))
 
 
-_OPENERS: dict[Kind, Callable[[bytes, int, int], Document]] = {
+_OPENERS: dict[str, Callable[[bytes, Budget], Document]] = {
     "pdf": _open_pdf,
     "svg": _open_svg,
     "png": _open_png,
@@ -194,21 +201,29 @@ _OPENERS: dict[Kind, Callable[[bytes, int, int], Document]] = {
 }
 
 
-def _check_pixels(width: float, height: float, page: int, pixels_max: int) -> None:
+def _check_pages(pages: int, budget: Budget) -> None:
+    """Refuse a document of too many pages."""
+    if pages > budget.pages:
+        text = f"the document has {pages:,} pages, at most {budget.pages:,} are allowed"
+        raise Refused("too_many_pages", text, "split it into several jobs")
+
+
+def _check_pixels(width: float, height: float, page: int, budget: Budget) -> None:
     """Refuse a page of too many dots, or an image of too many pixels."""
-    if width * height > pixels_max:
-        text = f"page {page} has {width * height / 1e6:,.0f} million dots, at most {pixels_max / 1e6:g} are allowed"
+    if width * height > budget.pixels:
+        text = f"page {page} has {width * height / 1e6:,.0f} million dots, at most {budget.pixels / 1e6:g} are allowed"
         raise Refused("page_too_large", text, "send it in the size of the label", page)
 
 
-def _check_size(sheet: Sheet, page: int, dpi: int, pixels_max: int) -> None:
+def _check_size(sheet: Sheet, page: int, budget: Budget) -> None:
     """Refuse a page that is smaller than a dot, longer than 200 in, or has too many dots at its own size."""
     width, height = sheet.width * sheet.dots, sheet.height * sheet.dots
-    longest = LONGEST_SIDE_IN * dpi + 1  # a dot of grace for rounding
+    longest = LONGEST_SIDE_IN * budget.dpi + 1  # a dot of grace for rounding
     if not (1 <= width <= longest and 1 <= height <= longest):
-        text = f"page {page} is {width / dpi:g} x {height / dpi:g} in, at most {LONGEST_SIDE_IN} in a side are possible"
+        inches = f"{width / budget.dpi:,.2f} x {height / budget.dpi:,.2f} in"
+        text = f"page {page} is {inches}; possible is a side of one dot to {LONGEST_SIDE_IN} in"
         raise Refused("bad_page_size", text, "send it in the size of the label", page)
-    _check_pixels(width, height, page, pixels_max)
+    _check_pixels(width, height, page, budget)
 
 
 def unreadable(name: str, error: Exception | None = None) -> Refused:

@@ -1,4 +1,4 @@
-"""What PNG and JPEG files say about themselves before a pixel is decoded: size, resolution, and whether all is there."""
+"""What PNG and JPEG files say about themselves before a pixel is decoded: size, resolution, whether all is there."""
 
 from __future__ import annotations
 

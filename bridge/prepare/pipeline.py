@@ -1,0 +1,162 @@
+"""Documents become printer bytes, ahead of the workers. `prepare` is the whole story of one job, from top to bottom."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from bridge.errors import BridgeError, Invalid
+from bridge.model import WAITING, Job, Options, State, Template
+from bridge.prepare.child import DrawRequest
+from bridge.prepare.labels import expand
+from bridge.prepare.render import Limits, PageDrawn, RenderChild, RenderFailed
+from bridge.store import Store
+from bridge.store.lanes import Stage, Ticket
+from bridge.store.spool import Output
+from devices.errors import UnknownLanguage
+from devices.printer import Printer
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = (0.0, 0.3)
+"""One drawing thread each: the second takes only what the first was too busy for this long to begin."""
+
+
+class Pipeline:
+    """The drawing threads, each with a render child of its own."""
+
+    def __init__(
+        self, store: Store, printers: Mapping[str, Printer], limits: Limits, *, pages_max: int, pixels_max: int
+    ) -> None:
+        """printers: by device id."""
+        self._store = store
+        self._printers = printers
+        self._pages_max, self._pixels_max = pages_max, pixels_max
+        self.children = [RenderChild(limits) for _ in PATIENCE_S]
+        self._threads = [
+            threading.Thread(target=self._run, args=each, name=f"draw-{number}", daemon=True)
+            for number, each in enumerate(zip(PATIENCE_S, self.children, strict=True), 1)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the children; a drawing that is cut off is begun again at the next start. The lanes are closed."""
+        for child in self.children:
+            child.close()
+        for thread in self._threads:
+            thread.join(3)
+
+    def is_alive(self) -> bool:
+        return all(thread.is_alive() for thread in self._threads)
+
+    def rest(self) -> None:
+        """Let children go that had nothing to do for a while. To be called now and then."""
+        for child in self.children:
+            child.rest()
+
+    def _run(self, patience_s: float, child: RenderChild) -> None:
+        while (ticket := self._store.lanes.next_to_draw(patience_s)) is not None:
+            try:
+                self.prepare(ticket, child)
+            except Exception:
+                log.exception("job %s: preparing stumbled", ticket.job_id)
+                with suppress(Exception):  # the database, most likely: this thread must outlive its bad day
+                    self._fail(ticket, "an internal error while preparing it; the log has the details")
+
+    def prepare(self, ticket: Ticket, child: RenderChild) -> None:
+        """Draw one job; its first page makes it ready for the worker, the others follow while that one prints."""
+        job = self._store.jobs.get(ticket.organization_id, ticket.job_id)
+        if job is None or job.state not in WAITING or job.launch != ticket.launch:
+            self._store.lanes.leave(ticket)
+            return
+        self._store.jobs.preparing(job)
+        printer = self._printers[job.device_id]
+        output = self._store.spool.output(job.id, job.launch)
+        ticket.output = output
+        try:
+            request = self._request(job, printer)
+            child.draw(request, self._document(job, printer), lambda page: self._page(ticket, job, output, page))
+        except (BridgeError, UnknownLanguage) as error:
+            self._cannot(ticket, output, error)
+        except BaseException:
+            output.finish(RenderFailed("drawing broke off"))
+            raise
+        else:
+            output.finish()
+
+    def _request(self, job: Job, printer: Printer) -> DrawRequest:
+        options = Options.from_json(job.options)
+        encoder = printer.encoder()
+        kind = "svg" if job.kind == "template" else job.kind
+        return DrawRequest(
+            kind or "", printer.language, printer.media.dpi, printer.media.width_mm, printer.media.height_mm,
+            rotate=options.rotate, fit=options.fit, dither=options.dither,
+            copies=job.copies if encoder.copies_in_language else 1, collate=options.collate,
+            pages_max=self._pages_max, pixels_max=self._pixels_max,
+        )  # fmt: skip
+
+    def _document(self, job: Job, printer: Printer) -> bytes | Path:
+        body = self._store.jobs.body(job.organization_id, job.id)
+        if job.kind == "template" and body is not None:
+            template = Template.from_json(body)
+            return expand(template.name, template.fields, printer.media.dpi)
+        if body is not None:
+            return body
+        path = self._store.spool.document(job.id)
+        if not path.exists():
+            raise Invalid("its document is no longer kept", remedy="send the job again with the document")
+        return path
+
+    def _page(self, ticket: Ticket, job: Job, output: Output, page: PageDrawn) -> bool:
+        if page.page == 1:
+            self._first_page(ticket, job, output, page)
+        output.append(page.data)
+        ticket.progress.pages_rendered = page.page
+        if page.page == 1:
+            self._store.lanes.advance(ticket, Stage.READY)
+        return not ticket.stopped
+
+    def _first_page(self, ticket: Ticket, job: Job, output: Output, page: PageDrawn) -> None:
+        """Now it is known how many pages there are, and so how copies are made of them."""
+        output.labels_per_page = page.copies
+        output.repeat = job.copies // page.copies
+        ticket.progress.pages_total = page.of
+        ticket.progress.labels_total = page.of * job.copies
+        self._store.jobs.annotate(job, pages=page.of, note=note(page))
+
+    def _cannot(self, ticket: Ticket, output: Output, error: BridgeError | UnknownLanguage) -> None:
+        """Nothing could be drawn: the job fails here. Pages may have left already: the worker ends it."""
+        text = str(error)
+        if isinstance(error, UnknownLanguage):
+            text += "; send printer code of its own language, or use a printer that speaks one of those"
+        output.finish(error if isinstance(error, BridgeError) else Invalid(text))
+        self._fail(ticket, text)
+
+    def _fail(self, ticket: Ticket, text: str) -> None:
+        """End a job of which no page is ready. Once one is, the worker has it, finds the error there and ends it."""
+        output = ticket.output
+        if output is not None and output.page_count:
+            return
+        if output is not None:
+            output.remove()
+        if not ticket.stopped and self._store.jobs.move(
+            ticket.organization_id, ticket.job_id, WAITING, State.FAILED, launch=ticket.launch, text=text
+        ):
+            log.warning("job %s failed: %s", ticket.job_id, text)
+        self._store.lanes.leave(ticket)
+
+
+def note(page: PageDrawn) -> str:
+    """What was done to the first page to get it onto the label, for people."""
+    parts = []
+    if page.rotated:
+        parts.append(f"turned by {page.rotated} degrees")
+    if page.factor != 1:
+        parts.append(f"shrunk to {page.factor:.3g} of its size to fit the label")
+    return ", ".join(parts)
