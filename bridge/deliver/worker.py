@@ -1,0 +1,367 @@
+"""The worker of one printer: takes the next ready job, sends it, and tells the truth about how that ended."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from bridge.deliver.doubt import Ledger, doubt
+from bridge.deliver.sheets import Abandoned, Sheets, sheets_of
+from bridge.errors import BridgeError
+from bridge.model import WAITING, Device, Job, Options, PrinterState, State
+from bridge.store import Store
+from bridge.store.lanes import Lane, Ticket
+from devices import languages
+from devices.contracts import Connection, Reason, Receipt
+from devices.errors import DeviceError, PrinterUnreachable, SendInterrupted, SendStopped
+from devices.languages.signatures import SIGNATURES
+from devices.printer import Printer
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 1.0
+LAST_RETRY_S = 60.0
+NEVER_CLOSES = 3  # times a printer must leave its side open before that counts as its habit
+_CANCELLED = "cancelled before anything was sent"
+
+AfterSending = Callable[[Path], None]
+"""Called with the file a virtual printer wrote."""
+
+
+class Worker:
+    """One thread, one printer, one connection at a time."""
+
+    def __init__(
+        self, store: Store, device: Device, printer: Printer, lane: Lane, after_sending: AfterSending | None = None
+    ) -> None:
+        self.printer = printer
+        self._store = store
+        self._device = device
+        self._lane = lane
+        self._after = after_sending
+        self._closings, self._left_open = device.closings, device.left_open
+        self._failures = 0
+        self._reachable = False
+        self._hurry = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"printer-{device.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait(self, patience_s: float) -> None:
+        """Let the current label end, for so long. The lane is closed."""
+        self._thread.join(patience_s)
+
+    def cut_off(self) -> None:
+        """Patience is over: stop between two chunks and call the job unconfirmed."""
+        self._hurry.set()
+
+    def stop(self, patience_s: float) -> None:
+        """wait, cut_off, wait."""
+        self.wait(patience_s)
+        self.cut_off()
+        self.wait(3)
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (ticket := self._lane.take()) is not None:
+            try:
+                self._serve(ticket)
+            except Exception:
+                log.exception("%s: job %s: the worker stumbled", self._device.name, ticket.job_id)
+                with suppress(Exception):  # the database, most likely: this thread must outlive its bad day
+                    self._give_back(ticket)
+                self._lane.nap(self._next_delay())
+            if self._lane.paused:
+                self._release_claims("the printer was paused")
+        self._release_claims("the bridge was stopped")
+
+    def _release_claims(self, why: str) -> None:
+        """What was claimed ahead and will not be sent now goes back to waiting: nothing of it has left."""
+        for ticket in self._lane.claimed():
+            attempt, job = ticket.claim() if ticket.claim else None, ticket.job
+            ticket.claim = None
+            if attempt is not None and job is not None:
+                to = State.CANCELLED if ticket.stopped else State.QUEUED
+                text = _CANCELLED if ticket.stopped else f"nothing was sent: {why}"
+                self._store.jobs.end_attempt(job, attempt, to, bytes_sent=0, evidence=None, text=text)()
+            if attempt is None or ticket.stopped:
+                self._store.lanes.leave(ticket)
+
+    # -- one job --
+
+    def _serve(self, ticket: Ticket) -> None:
+        # A remembered job may be out of date; begin_attempt looks again before anything leaves.
+        job = ticket.job or self._store.jobs.get(ticket.organization_id, ticket.job_id)
+        if job is None or job.state not in WAITING or job.launch != ticket.launch:
+            self._store.lanes.leave(ticket)
+            return
+        sheets = sheets_of(self._store, ticket, job)
+        why_not = self._refusal(job)
+        if sheets is None:
+            self._fail(ticket, job, "its document is no longer kept; send the job again with the document")
+        elif why_not is not None:
+            self._fail(ticket, job, why_not)
+        elif self._blocked():
+            self._give_back(ticket)
+            self._lane.nap(FIRST_RETRY_S)
+        else:
+            self._connect_and_send(ticket, job, sheets)
+
+    def _connect_and_send(self, ticket: Ticket, job: Job, sheets: Sheets) -> None:
+        """A printer that took the last job is called while the attempt is being written down; others before that."""
+        claim, ticket.claim = ticket.claim, None
+        if claim is None and self._reachable:
+            claim = self._claim(job, sheets)
+        if self._reachable:
+            self._look_ahead()
+        try:
+            line = self.printer.connect(waits_for_close=self._waits_for_close())
+        except Exception as error:  # whatever it is, nothing was sent, and a claim already made is to be given up
+            if not isinstance(error, DeviceError):
+                log.exception("%s: job %s: connecting broke off", self._device.name, job.id)
+            if claim is not None and (attempt := claim()) is not None:
+                self._nothing_left(ticket, job, attempt, error)
+            else:
+                self._away(ticket, error)
+            return
+        with closing(line):
+            self._attempt(ticket, job, sheets, line, (claim or self._claim(job, sheets))())
+
+    def _claim(self, job: Job, sheets: Sheets) -> Callable[[], int | None]:
+        return self._store.jobs.begin_attempt(job, bytes_total=sheets.size, pages=sheets.pages)
+
+    def _attempt(self, ticket: Ticket, job: Job, sheets: Sheets, line: Connection, attempt: int | None) -> None:
+        if attempt is None:
+            self._store.lanes.leave(ticket)  # cancelled while we were connecting
+            return
+        self._publish("processing")
+        try:
+            for piece, labels in sheets.pieces(lambda: self._wanted(ticket)):
+                if not self._wanted(ticket):
+                    raise Abandoned  # cancelled while we were connecting, or between two pages
+                sheets.ledger.add(labels, len(piece))
+                line.write(piece, self._keep_going(ticket))
+                ticket.progress.labels_sent += labels
+            receipt = line.finish()
+        except (SendStopped, Abandoned):
+            self._stopped(ticket, job, attempt, sheets.ledger, line.sent)
+        except SendInterrupted as error:
+            self._unconfirmed(ticket, job, attempt, sheets.ledger, error)
+        except PrinterUnreachable as error:
+            self._nothing_left(ticket, job, attempt, error)
+        except BridgeError as error:
+            self._half_drawn(ticket, job, attempt, sheets.ledger, line, error)
+        except Exception as error:
+            log.exception("%s: job %s: sending broke off", self._device.name, job.id)
+            self._broke_off(ticket, job, attempt, sheets.ledger, line.sent, error)
+        else:
+            self._delivered(ticket, job, attempt, line.sent, receipt)
+
+    def _look_ahead(self) -> None:
+        """Have the next attempt written down while this job is being sent. After a crash both are in doubt."""
+        ticket = self._lane.next_remembered()
+        if ticket is None or ticket.job is None or self._refusal(ticket.job) is not None:
+            return
+        sheets = sheets_of(self._store, ticket, ticket.job)
+        if sheets is not None:
+            ticket.claim = self._claim(ticket.job, sheets)
+
+    def _wanted(self, ticket: Ticket) -> bool:
+        return not (ticket.stopped or self._hurry.is_set())
+
+    def _keep_going(self, ticket: Ticket) -> Callable[[int], bool]:
+        def check(sent: int) -> bool:
+            ticket.progress.bytes_sent = sent
+            if sent:
+                ticket.begun.set()
+                self._here()
+            return self._wanted(ticket)
+
+        return check
+
+    # -- how an attempt can end --
+
+    def _delivered(self, ticket: Ticket, job: Job, attempt: int, sent: int, receipt: Receipt) -> None:
+        if ticket.output is not None and ticket.output.finished:
+            try:
+                ticket.output.sync()
+            except OSError as error:
+                log.warning("%s: job %s: its printer data may not be kept: %s", self._device.name, job.id, error)
+        self._end(ticket, job, attempt, State.DELIVERED, sent, receipt.evidence, receipt.text)
+        self._learn(receipt)  # after the result, which must not be lost when this cannot be written
+        if receipt.path is not None and self._after is not None:
+            self._after(receipt.path)
+
+    def _stopped(self, ticket: Ticket, job: Job, attempt: int, ledger: Ledger, sent: int) -> None:
+        """Cut off by our own hand: a person cancelled, or the bridge is being stopped."""
+        part = f"{sent:,} bytes had left; {doubt(ledger.unit, ledger.touched(sent), ledger.total)}"
+        if ticket.stopped and not sent:
+            self._end(ticket, job, attempt, State.CANCELLED, 0, None, _CANCELLED)
+        elif ticket.stopped:
+            text = f"cancelled while it was being sent: {part}"
+            self._end(ticket, job, attempt, State.CANCELLED, sent, "cut", text)
+        elif not sent:
+            self._waits_again(job, attempt, "nothing was sent: the bridge was stopped")
+            self._give_back(ticket)
+        else:
+            text = f"the bridge was stopped while sending: {part}"
+            self._end(ticket, job, attempt, State.UNCONFIRMED, sent, "cut", text)
+
+    def _unconfirmed(self, ticket: Ticket, job: Job, attempt: int, ledger: Ledger, error: SendInterrupted) -> None:
+        text = f"{doubt(ledger.unit, ledger.touched(error.sent), ledger.total)}: {error}"
+        self._end(ticket, job, attempt, State.UNCONFIRMED, error.sent, "cut", text)
+
+    def _broke_off(
+        self, ticket: Ticket, job: Job, attempt: int, ledger: Ledger, sent: int, error: Exception
+    ) -> None:
+        """Our own fault. Not tried again by itself: it would only break off again, and nobody else got a turn."""
+        if sent:
+            broken = SendInterrupted(f"an internal error ({error})", sent=sent, total=sent)
+            self._unconfirmed(ticket, job, attempt, ledger, broken)
+        else:
+            text = f"nothing was sent: an internal error ({error}); the log has the details; launch the job again"
+            self._end(ticket, job, attempt, State.FAILED, 0, None, text)
+
+    def _nothing_left(self, ticket: Ticket, job: Job, attempt: int, error: Exception) -> None:
+        self._waits_again(job, attempt, str(error))
+        self._away(ticket, error)
+
+    def _waits_again(self, job: Job, attempt: int, text: str) -> None:
+        self._store.jobs.end_attempt(job, attempt, State.QUEUED, bytes_sent=0, evidence=None, text=text)()
+
+    def _give_back(self, ticket: Ticket) -> None:
+        """The job waits on; unless a person cancelled it while it seemed to be on its way."""
+        if not self._store.lanes.give_back(ticket):
+            self._store.jobs.move(
+                ticket.organization_id, ticket.job_id, WAITING, State.CANCELLED, launch=ticket.launch, text=_CANCELLED
+            )
+
+    def _half_drawn(
+        self, ticket: Ticket, job: Job, attempt: int, ledger: Ledger, line: Connection, error: BridgeError
+    ) -> None:
+        """A later page could not be drawn after earlier ones had left. Those are let out in order."""
+        try:
+            line.finish()
+        except SendInterrupted as cut:
+            self._unconfirmed(ticket, job, attempt, ledger, cut)
+            return
+        done = len(ledger.pieces)  # each is a page, and was taken whole
+        pages = "page 1 was" if done == 1 else f"pages 1-{done} were"
+        text = f"{pages} printed, page {done + 1} could not be drawn: {error}"
+        self._end(ticket, job, attempt, State.FAILED, line.sent, None, text)
+
+    def _end(
+        self, ticket: Ticket, job: Job, attempt: int, to: State, sent: int, evidence: str | None, text: str
+    ) -> None:
+        # First out of the lane, then out of `sending`: a relaunch in between finds a job that is still being sent.
+        self._store.lanes.leave(ticket)
+        written = self._store.jobs.end_attempt(job, attempt, to, bytes_sent=sent, evidence=evidence, text=text)
+        if self._lane.ordered:
+            written()  # _blocked() reads it before the next job
+        self._publish("idle")
+        # A line for each label would wear out a Raspberry Pi's card; the job's own timeline says it all.
+        level = logging.DEBUG if to is State.DELIVERED else logging.WARNING
+        log.log(level, "%s: job %s %s: %s", self._device.name, job.id, to.value, text)
+
+    def _fail(self, ticket: Ticket, job: Job, text: str) -> None:
+        self._store.jobs.move(job.organization_id, job.id, WAITING, State.FAILED, launch=job.launch, text=text)
+        self._store.lanes.leave(ticket)  # last: while the database cannot be written, the job is not forgotten
+        log.warning("%s: job %s failed: %s", self._device.name, job.id, text)
+
+    # -- rules before sending --
+
+    def _refusal(self, job: Job) -> str | None:
+        """Why this job must not go to this printer at all."""
+        if not job.is_raw:
+            return None
+        if job.kind in ("raw", self.printer.language):
+            return None
+        if job.kind not in KNOWN_LANGUAGES or Options.from_json(job.options).force:
+            return None
+        return (
+            f"the job is {spoken(job.kind)}, the printer {self.printer.name} speaks {spoken(self.printer.language)}; "
+            "send it to another printer, send a PDF instead, or send it with the option force"
+        )
+
+    def _blocked(self) -> bool:
+        """An ordered printer does not overtake a doubt."""
+        if not self._lane.ordered:
+            return False
+        doubtful, total = self._store.jobs.page(
+            self._device.organization_id, device_id=self._device.id, states=[State.UNCONFIRMED], limit=1
+        )
+        if total:
+            text = f"job {doubtful[0].id} is unconfirmed and this printer is ordered: say first what came out"
+            self._set_state(PrinterState("stopped", (Reason.OTHER.value,), text))
+        return bool(total)
+
+    # -- what we know of the printer --
+
+    def _waits_for_close(self) -> bool | None:
+        if self._closings:
+            return True
+        return False if self._left_open >= NEVER_CLOSES else None
+
+    def _learn(self, receipt: Receipt) -> None:
+        """Remember, the first few times, whether this printer closes its side after a job."""
+        if receipt.closed and not self._closings:
+            self._closings = 1
+            self._store.devices.seen_closing(self._device, True)
+        elif receipt.closed is False and self._left_open < NEVER_CLOSES:
+            self._left_open += 1
+            self._store.devices.seen_closing(self._device, False)
+
+    def _away(self, ticket: Ticket, error: Exception) -> None:
+        """The printer is not there: its own state, not the job's. Try again, less and less often."""
+        self._reachable = self._lane.eager = False
+        delay = self._next_delay()
+        self._set_state(PrinterState("stopped", (Reason.OFFLINE.value,), f"{error}"))
+        self._store.jobs.waits(ticket.organization_id, ticket.job_id)
+        self._release_claims("the printer is away")
+        self._give_back(ticket)
+        self._lane.nap(delay)
+
+    def _next_delay(self) -> float:
+        delay: float = min(LAST_RETRY_S, FIRST_RETRY_S * 2.0**self._failures)
+        self._failures = min(self._failures + 1, 10)
+        return delay * random.uniform(0.8, 1.0)
+
+    def _here(self) -> None:
+        """It takes bytes: only now is it there. Many accept a connection and hang up while another computer prints."""
+        self._failures, self._reachable, self._lane.eager = 0, True, True
+        if self._lane.state.reasons:
+            self._set_state(PrinterState("processing"))
+
+    def _publish(self, state: str) -> None:
+        if self._lane.state.state != state and not self._lane.state.reasons:
+            self._lane.state = PrinterState(state)
+
+    def _set_state(self, new: PrinterState) -> None:
+        """Change what the printer is said to be; log and record only a real change of reasons."""
+        old, self._lane.state = self._lane.state, new
+        if old.reasons == new.reasons:
+            new.since = old.since
+            return
+        if new.reasons:
+            log.warning("%s: %s: %s", self._device.name, ", ".join(new.reasons), new.text)
+        else:
+            log.info("%s: %s is over", self._device.name, ", ".join(old.reasons))
+        self._store.devices.note(self._device, ", ".join(new.reasons) or "ready", new.text)
+
+
+KNOWN_LANGUAGES = frozenset({*languages.names(), *SIGNATURES})
+"""Languages a stream can be recognized as."""
+
+_SPOKEN = {"zpl": "ZPL", "epl2": "EPL2", "escpos": "ESC/POS", "tspl": "TSPL", "cpcl": "CPCL"}
+
+
+def spoken(language: str | None) -> str:
+    """A language's name as people write it."""
+    return _SPOKEN.get(language or "", (language or "unknown").upper())
