@@ -1,0 +1,1 @@
+"""Who may ask for what: API keys, web origins, rates. Decides; knows nothing of HTTP servers."""

@@ -1,0 +1,178 @@
+"""API keys: how they are made, kept in mind, and read out of a request.
+
+A key is 256 random bits, so one SHA-256 is all the hashing it needs; slow hashes are for what people can remember.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import logging
+import os
+import secrets
+import stat
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bridge.config import ConfigError, KeyConfig
+from bridge.errors import Forbidden, Unauthorized
+from bridge.model import Key, Principal
+from bridge.store import Store
+
+log = logging.getLogger(__name__)
+
+PREFIX = "pb_"  # lets people and secret scanners see what it is
+KEY_MAX = 512  # characters of anything that may call itself a key
+BASIC_MAX = 2048  # characters of base64
+_KEY_IDS = uuid.UUID("6a7cb27c-2a4b-5d0e-9f53-0c1f5b1f9a10")
+
+_HOW = {
+    "basic": "HTTP Basic (user: the organization id, password: the key)",
+    "bearer": "Authorization: Bearer KEY",
+    "x-api-key": "X-API-Key: KEY",
+}
+WAYS = frozenset(_HOW)
+"""Every way a key can be shown. Never the query string: addresses end up in logs and histories."""
+
+
+def new_key() -> str:
+    """A fresh key. Whoever asked must keep it: only its digest is stored."""
+    return PREFIX + secrets.token_hex(32)
+
+
+def digest(key: str) -> str:
+    """What is stored of a key: SHA-256, hex."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class KeyRing:
+    """The active keys, in memory. `reload` after any change to the table of keys."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the keys again. Requests under way see all of the old ring or all of the new one."""
+        keys = {key.sha256: key for key in self._store.keys.active()}
+        origins = frozenset(origin for key in keys.values() for origin in key.origins)
+        self._now = (keys, origins)
+
+    def find(self, key_text: str) -> Key | None:
+        """The key with this text, or None when there is none or it was revoked."""
+        if len(key_text) > KEY_MAX or not key_text.isascii():
+            return None
+        wanted = digest(key_text)
+        key = self._now[0].get(wanted)
+        return key if key is not None and hmac.compare_digest(key.sha256, wanted) else None
+
+    def origins(self) -> frozenset[str]:
+        """Every web origin some active key is bound to."""
+        return self._now[1]
+
+
+def principal_from(
+    authorization: str | None,
+    x_api_key: str | None,
+    ring: KeyRing,
+    ways: frozenset[str],
+    organization_id: str,
+    *,
+    origin: str | None = None,
+) -> Principal:
+    """Who shows these two headers (None: not sent). ways: how this dialect lets a key be shown.
+
+    origin: the web page that asks, None for a program. Raises Unauthorized for no key, a wrong one, or two that differ;
+    Forbidden for a key that is not bound to exactly that origin.
+    """
+    found = {key.id: key for key in _shown(authorization, x_api_key, ring, ways, organization_id)}
+    if len(found) != 1:
+        text = "the request carries two different API keys" if found else "the request carries no API key"
+        raise Unauthorized(text, remedy=_remedy(ways))
+    (key,) = found.values()
+    if origin is not None and origin not in key.origins:
+        raise Forbidden(f"this API key may not be used from {origin[:200]!r}",
+                        remedy="bind a key to that origin and use it there", code="origin_not_allowed")  # fmt: skip
+    return Principal(organization_id, key.id, key.scopes, origin)
+
+
+def _shown(
+    authorization: str | None, x_api_key: str | None, ring: KeyRing, ways: frozenset[str], organization_id: str
+) -> Iterator[Key]:
+    """Each credential of the request, as the key it stands for. Raises Unauthorized for the first that is wrong."""
+    if authorization is not None:
+        scheme, _, value = authorization.partition(" ")
+        way = scheme.lower()
+        value = value.strip(" ")
+        if way not in ways or way not in ("basic", "bearer"):
+            raise Unauthorized("this kind of Authorization header is not taken here", remedy=_remedy(ways))
+        text = _password(value, organization_id) if way == "basic" else value
+        yield _known(text, ring, ways, organization_id)
+    if x_api_key is not None and "x-api-key" in ways:
+        yield _known(x_api_key, ring, ways, organization_id)
+
+
+def _known(text: str | None, ring: KeyRing, ways: frozenset[str], organization_id: str) -> Key:
+    key = None if text is None else ring.find(text)
+    if key is None or key.organization_id != organization_id:
+        # One text for every reason: a guesser is not told which half was right.
+        raise Unauthorized("the API key is not one of this bridge's, or was revoked", remedy=_remedy(ways))
+    return key
+
+
+def _password(encoded: str, organization_id: str) -> str | None:
+    """The password of Basic credentials whose user is this organization; None for anything else (RFC 7617)."""
+    if len(encoded) > BASIC_MAX:
+        return None
+    try:
+        user, colon, password = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    if not colon or not hmac.compare_digest(user.encode(), organization_id.encode()):
+        return None
+    return password
+
+
+def _remedy(ways: frozenset[str]) -> str:
+    return "send the key as " + " or ".join(_HOW[way] for way in sorted(ways & WAYS))
+
+
+# ---- keys of the configuration --------------------------------------------------------------------------------
+
+
+def load_config_keys(keys: Sequence[KeyConfig], organization_id: str) -> list[Key]:
+    """The [[keys]] of the configuration, ready for Keys.sync_config. Raises ConfigError.
+
+    A key's id follows from its secret, so jobs still know their key after a restart.
+    """
+    found: dict[str, Key] = {}
+    for config in keys:
+        sha256 = digest(_secret(config.key_file)) if config.key_file else (config.key_sha256 or "").lower()
+        if sha256 in found:
+            raise ConfigError(f"keys {found[sha256].name!r} and {config.name!r} are the same key; make one of them new")
+        found[sha256] = Key(
+            str(uuid.uuid5(_KEY_IDS, sha256)), organization_id, config.name, sha256,
+            frozenset(config.scopes), frozenset(config.origins), created_at=time.time(),
+        )  # fmt: skip
+    return list(found.values())
+
+
+def _secret(path: Path) -> str:
+    try:
+        text = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the key file {path} cannot be read: {error}") from error
+    if not 1 <= len(text) <= KEY_MAX:
+        raise ConfigError(f"the key file {path} must hold one key of 1 to {KEY_MAX} characters")
+    warn_if_shared(path)
+    return text
+
+
+def warn_if_shared(path: Path) -> None:
+    """Say so when a file with a secret can be read by more than its owner."""
+    if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        log.warning("%s holds a secret and others may read it; run: chmod 600 %s", path, path)

@@ -1,0 +1,1 @@
+"""The HTTP door: who may come in, which dialect answers, and the dashboard."""
