@@ -1,0 +1,58 @@
+"""A printer as people and programs see it: its row, and what its lane knows of it at this moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.errors import NotFound
+from bridge.model import PRINTER, Device
+from bridge.store import Store
+from bridge.store.lanes import Lane
+
+UNKNOWN = "not set up on this machine: its jobs wait for another machine that has it, or to be deleted"
+
+
+def every(store: Store, organization_id: str) -> list[Device]:
+    """All printers, in order of registration."""
+    return store.devices.page(organization_id, device_type=PRINTER, limit=10_000)[0]
+
+
+def find(store: Store, organization_id: str, client_id: str, wanted: str) -> Device:
+    """The printer with this id, or with this name on the client. Raises NotFound."""
+    found = store.devices.get(organization_id, wanted) or store.devices.by_name(organization_id, client_id, wanted)
+    if found is None or found.device_type != PRINTER:
+        raise NotFound(f"there is no printer {wanted[:64]!r}", field="printer",
+                       remedy="`print-bridge printers` and GET /v1/printers list them by name and id")  # fmt: skip
+    return found
+
+
+def to_dict(device: Device, lane: Lane | None) -> dict[str, Any]:
+    """A printer for our own API.
+
+    state: idle | processing | stopped, None for a printer of another machine. reasons: IPP's printer-state-reasons.
+    text: why it is not simply ready, and what to do. waiting: jobs in its queue, the one being sent included.
+    """
+    state, reasons, text = _condition(device, lane)
+    return {
+        "id": device.id,
+        "name": device.name,
+        "client_id": device.client_id,
+        "state": state,
+        "reasons": list(reasons),
+        "text": text,
+        "paused": device.paused,
+        "waiting": len(lane.tickets) if lane is not None else 0,
+    }
+
+
+def _condition(device: Device, lane: Lane | None) -> tuple[str | None, tuple[str, ...], str]:
+    if lane is None:
+        return None, (), UNKNOWN
+    seen = lane.state
+    if not device.paused:
+        return seen.state, seen.reasons, seen.text
+    why = f"paused: {device.pause_reason}" if device.pause_reason else "paused"
+    text = f"{why}; resume it to go on printing"
+    # A label on its way when somebody pauses is finished: until then it is still printing.
+    state = "processing" if seen.state == "processing" else "stopped"
+    return state, ("paused", *seen.reasons), f"{text} ({seen.text})" if seen.text else text

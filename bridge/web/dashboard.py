@@ -1,0 +1,211 @@
+"""The dashboard: one page for the people next to the printers, and the few calls it makes.
+
+Who may call is decided by the guard before anything here runs: only our own page, only on this machine.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bridge import VERSION, printers
+from bridge.dialects import Desk
+from bridge.errors import Invalid, NotFound
+from bridge.intake.body import parameters
+from bridge.model import ENDED, Device, Job, JobRequest, Progress, State, Template
+from bridge.resources import templates_folder
+
+TEST_LABEL = "test-4x6"
+LAST_JOBS = 20
+DOUBTS_MAX = 100  # unconfirmed jobs on the page; somebody has to answer each of them
+
+JOB_WORDS = {
+    State.CREATED: "Not launched yet",
+    State.QUEUED: "Waiting",
+    State.PREPARING: "Being prepared",
+    State.SENDING: "Being sent",
+    State.DELIVERED: "Sent to the printer",
+    State.PRINTED: "Printed",
+    State.UNCONFIRMED: "In doubt",
+    State.HELD: "Held back",
+    State.FAILED: "Failed",
+    State.CANCELLED: "Cancelled",
+    State.EXPIRED: "Expired",
+}
+PRINTER_WORDS = {"idle": "Ready", "processing": "Printing", "stopped": "Stopped", None: "On another machine"}
+_CANCELLABLE = frozenset({State.CREATED, State.QUEUED, State.PREPARING, State.HELD, State.SENDING})
+
+# blob: the pictures of labels, which the page fetches itself. data: the icon.
+_CONTENT_POLICY = (
+    "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; img-src blob: data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def make_dashboard(desk: Desk) -> Blueprint:
+    """GET / and everything under /web/."""
+    views = _Views(desk)
+    blueprint = Blueprint("dashboard", __name__)
+    for method, path, view in (
+        ("GET", "/", views.page),
+        ("GET", "/web/state", views.state),
+        ("GET", "/web/jobs/<job_id>/labels/<int:number>.png", views.label),
+        ("POST", "/web/printers/<device_id>/test-label", views.test_label),
+        ("POST", "/web/printers/<device_id>/pause", views.pause),
+        ("POST", "/web/printers/<device_id>/resume", views.resume),
+        ("POST", "/web/jobs/<job_id>/cancel", views.cancel),
+        ("POST", "/web/jobs/<job_id>/resolve", views.resolve),
+        ("POST", "/web/jobs/<job_id>/launch", views.launch),
+    ):
+        blueprint.add_url_rule(path, view.__name__, view, methods=[method])
+    return blueprint
+
+
+class _Views:
+    """Every view, around one desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._organization = desk.organization_id
+        pages = Environment(
+            loader=FileSystemLoader(templates_folder() / "web"), autoescape=True, undefined=StrictUndefined
+        )
+        self._page = pages.get_template("dashboard.html.j2")
+
+    def page(self) -> Response:
+        """The page itself, the same for everybody: what it shows it asks for afterwards."""
+        nonce = secrets.token_urlsafe(16)
+        response = Response(self._page.render(nonce=nonce), mimetype="text/html")
+        response.headers["Content-Security-Policy"] = _CONTENT_POLICY.format(nonce)
+        response.headers["Referrer-Policy"] = "same-origin"
+        return response
+
+    def state(self) -> Response:
+        """Everything the page shows, but the pictures."""
+        jobs = self._desk.store.jobs
+        doubts, _ = jobs.page(
+            self._organization, states=[State.UNCONFIRMED], newest_first=True, limit=DOUBTS_MAX
+        )
+        last, _ = jobs.page(self._organization, newest_first=True, limit=LAST_JOBS)
+        return jsonify(
+            version=VERSION,
+            machine=self._machine(),
+            printers=[self._printer(device) for device in printers.every(self._desk.store, self._organization)],
+            doubts=[self._job(job) for job in doubts],
+            jobs=[self._job(job) for job in last if job.state is not State.UNCONFIRMED],
+        )
+
+    def label(self, job_id: str, number: int) -> Response:
+        """Label `number`, from 1: a PNG, or as text why there is none, with the code that was sent."""
+        picture = self._desk.picture(self._desk.control.job(self._organization, job_id), number - 1)
+        if picture is None:
+            raise NotFound(f"there is no label {number} of this job to show")
+        if picture.png is None:
+            return Response(picture.text, mimetype="text/plain")
+        return Response(picture.png, mimetype="image/png")
+
+    # -- printers --
+
+    def test_label(self, device_id: str) -> Response:
+        """Print the test label."""
+        device = self._desk.control.device(self._organization, device_id)
+        now = time.localtime()
+        fields = {
+            "printer": _one_line(device.name),
+            "when": time.strftime("%Y-%m-%d %H:%M:%S", now),
+            "bridge": _one_line(self._machine()),
+            "code": time.strftime("PB-%Y%m%d-%H%M%S", now),
+        }
+        job, _ = self._desk.intake.accept(
+            JobRequest(
+                organization_id=self._organization, device_id=device.id, dialect="v1", title="Test label",
+                document=Template(TEST_LABEL, fields),
+            )  # fmt: skip
+        )
+        return jsonify(self._job(job))
+
+    def pause(self, device_id: str) -> Response:
+        """Send this printer nothing more until it is resumed."""
+        return jsonify(self._printer(self._desk.control.pause(self._organization, device_id, "on the dashboard")))
+
+    def resume(self, device_id: str) -> Response:
+        """Go on."""
+        return jsonify(self._printer(self._desk.control.resume(self._organization, device_id)))
+
+    # -- jobs --
+
+    def cancel(self, job_id: str) -> Response:
+        """Stop a job, as far as that is still possible."""
+        return jsonify(self._job(self._desk.control.cancel(self._organization, job_id)))
+
+    def launch(self, job_id: str) -> Response:
+        """Queue a created job, or print an ended one once more."""
+        return jsonify(self._job(self._desk.control.launch(self._organization, job_id)))
+
+    def resolve(self, job_id: str) -> Response:
+        """What a person saw at the printer."""
+        answer = parameters(request).get("answer")
+        if answer not in ("printed", "again", "cancel"):
+            raise Invalid("the answer is printed, again or cancel", field="answer")
+        return jsonify(self._job(self._desk.control.resolve(self._organization, job_id, answer)))
+
+    # -- what the page gets to see --
+
+    def _machine(self) -> str:
+        me = self._desk.store.clients.get(self._organization, self._desk.self_client_id)
+        return me.hostname if me is not None else ""
+
+    def _printer(self, device: Device) -> dict[str, Any]:
+        shown = printers.to_dict(device, self._desk.store.lanes.lane(device.id))
+        return {**shown, "words": PRINTER_WORDS[shown["state"]]}
+
+    def _job(self, job: Job) -> dict[str, Any]:
+        ticket = self._desk.store.lanes.ticket(job.id)
+        return {
+            "id": job.id,
+            "title": job.title,
+            "printer": job.device_name,
+            "state": job.state,
+            "words": JOB_WORDS[job.state],
+            "text": " ".join(part for part in (job.text, job.note) if part),
+            "copies": job.copies,
+            "created_at": job.created_at,
+            "progress": _progress(ticket.progress) if ticket is not None else None,
+            "picture": _picture_version(job),
+            "can": _commands(job.state),
+        }
+
+
+def _progress(progress: Progress) -> dict[str, Any] | None:
+    """How far a running job is: share (0 to 1) and words. None while there is nothing to tell."""
+    for done, total, words in (
+        (progress.labels_sent, progress.labels_total, "label {} of {}"),
+        (progress.bytes_sent, progress.bytes_total, "{:,} of {:,} bytes"),
+        (progress.pages_rendered, progress.pages_total, "page {} of {} drawn"),
+    ):
+        if done and total:
+            return {"share": min(1.0, done / total), "text": words.format(done, total)}
+    return None
+
+
+def _picture_version(job: Job) -> str | None:
+    """Changes whenever the job's picture may have changed; None while there cannot be one."""
+    there = job.sha256 is not None if job.is_raw else job.pages is not None
+    return f"{job.launch}-{job.updated_at if job.state not in ENDED else 'end'}" if there else None
+
+
+def _commands(state: State) -> list[str]:
+    if state is State.UNCONFIRMED:
+        return ["resolve"]
+    if state in _CANCELLABLE:
+        return ["launch", "cancel"] if state is State.CREATED else ["cancel"]
+    return ["launch"]
+
+
+def _one_line(text: str) -> str:
+    """A name as the test label can show it."""
+    return "".join(c for c in text if c.isprintable())[:60] or "-"
