@@ -1,0 +1,134 @@
+"""Who may import whom. The folders follow the line a job takes; an import against it is a mistake in the design."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+RULES = [
+    #  folder or file               may import of ours (prefixes)                                        and never
+    ("devices/contracts.py", set(), {"socket", "logging", "os", "time"}),
+    ("devices/errors.py", set(), {"socket", "logging", "os", "time"}),
+    (
+        "devices/languages",
+        {"devices.contracts", "devices.errors", "devices.raster", "devices.languages"},
+        {"socket", "serial", "usb", "os", "time", "logging"},
+    ),
+    (
+        "devices/readers",
+        {"devices.contracts", "devices.errors", "devices.raster", "devices.readers"},
+        {"socket", "serial", "usb", "os", "time", "logging"},
+    ),
+    ("devices/transports", {"devices.contracts", "devices.errors", "devices.transports"}, set()),
+    ("devices", {"devices"}, {"flask", "bridge"}),
+    ("bridge/model.py", set(), {"flask"}),
+    ("bridge/errors.py", set(), {"flask"}),
+    ("bridge/resources.py", set(), {"flask"}),
+    ("bridge/printers.py", {"bridge.model", "bridge.errors", "bridge.store"}, {"flask", "devices"}),
+    ("bridge/store", {"bridge.model", "bridge.store"}, {"flask"}),
+    ("bridge/intake", {"bridge.model", "bridge.errors", "bridge.store", "bridge.intake"}, {"pymupdf", "devices"}),
+    ("bridge/control.py", {"bridge.model", "bridge.errors", "bridge.store"}, {"flask", "devices"}),
+    (
+        "bridge/access",
+        {"bridge.model", "bridge.errors", "bridge.store", "bridge.config", "bridge.access"},
+        {"devices"},
+    ),
+    (
+        "bridge/dialects",
+        {"bridge", "bridge.model", "bridge.errors", "bridge.intake", "bridge.control", "bridge.access", "bridge.store",
+         "bridge.dialects", "bridge.printers"},
+        {"devices", "pymupdf"},
+    ),
+    (
+        "bridge/web",
+        {"bridge", "bridge.model", "bridge.errors", "bridge.intake", "bridge.control", "bridge.access", "bridge.store",
+         "bridge.dialects", "bridge.web", "bridge.printers", "bridge.resources"},
+        {"devices", "pymupdf"},
+    ),
+    (
+        "bridge/prepare",
+        {"bridge.model", "bridge.errors", "bridge.store", "bridge.prepare", "bridge.resources", "devices"},
+        {"flask"},
+    ),
+    ("bridge/deliver", {"bridge.model", "bridge.errors", "bridge.store", "bridge.deliver", "devices"}, {"flask"}),
+]  # fmt: skip
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, module) of every import, also those for type checking only and those inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            is_package = (ROOT / node.module.replace(".", "/")).is_dir()
+            for alias in node.names:
+                inner = ROOT / node.module.replace(".", "/") / alias.name
+                deeper = is_package and (inner.is_dir() or inner.with_suffix(".py").exists())
+                yield node.lineno, f"{node.module}.{alias.name}" if deeper else node.module
+
+
+def files(where: str) -> list[Path]:
+    path = ROOT / where
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+
+def within(module: str, prefix: str) -> bool:
+    if prefix == "bridge":  # the package itself (its version), not everything below it
+        return module == "bridge"
+    return module == prefix or module.startswith(prefix + ".")
+
+
+@pytest.mark.parametrize(("where", "allowed", "never"), RULES, ids=[r[0] for r in RULES])
+def test_nobody_imports_against_the_line(where: str, allowed: set[str], never: set[str]) -> None:
+    found = files(where)
+    assert found, f"{where} is gone: mend this table"
+    for path in found:
+        for line, module in imports(path):
+            place = f"{path.relative_to(ROOT)}:{line} imports {module}"
+            ours = module.split(".")[0] in ("bridge", "devices")
+            assert not ours or any(within(module, a) for a in allowed), place
+            assert not any(module == n or module.startswith(n + ".") for n in never), place
+
+
+def test_a_dialect_does_not_know_another_dialect() -> None:
+    for path in files("bridge/dialects"):
+        parts = path.relative_to(ROOT / "bridge/dialects").parts
+        me = parts[0].removesuffix(".py")
+        for line, module in imports(path):
+            if module.startswith("bridge.dialects.") and me != "__init__":
+                assert within(module, f"bridge.dialects.{me}"), f"{path}:{line} imports {module}"
+
+
+def test_the_server_never_imports_an_engine() -> None:
+    for path in files("bridge"):
+        if path.name in ("child.py", "documents.py"):
+            continue  # these run in the render child
+        for line, module in imports(path):
+            assert module.split(".")[0] not in ("pymupdf", "numpy", "fitz"), f"{path}:{line} imports {module}"
+
+
+def test_standard_library_urllib_opens_nothing_here() -> None:
+    """urllib.request opens file:// URLs too; documents are fetched by intake.fetch alone."""
+    for folder in ("bridge", "devices"):
+        for path in files(folder):
+            for line, module in imports(path):
+                assert module != "urllib.request", f"{path}:{line}"
+
+
+def test_bodies_are_parsed_in_one_place_only() -> None:
+    for path in files("bridge"):
+        if path.name != "body.py":
+            text = path.read_text()
+            assert "silent=True" not in text and "get_json" not in text, path
+
+
+def test_every_module_says_what_it_is() -> None:
+    for folder in ("bridge", "devices"):
+        for path in files(folder):
+            assert ast.get_docstring(ast.parse(path.read_text())), f"{path.relative_to(ROOT)} has no docstring"
