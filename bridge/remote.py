@@ -70,7 +70,7 @@ class Remote:
         try:
             answer = self._pool.request(method, url, body=data, headers={**self._headers, **headers})
         except urllib3.exceptions.HTTPError as error:
-            raise NotRunning(f"no answer from {self._base} ({error}); is `print-bridge serve` running?") from error
+            raise NotRunning(f"no answer from {self._base}; is `print-bridge serve` running?") from error
         return _read(answer)
 
 
