@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.store.directory import Clients, Devices, Keys, Organizations
-from bridge.store.engine import Engine
+from bridge.store.directory import Clients, Devices, Organizations
 from bridge.store.events import Events
 from bridge.store.jobs import Jobs
+from bridge.store.keys import Keys
 from bridge.store.lanes import Lanes
+from bridge.store.made import Made
+from bridge.store.rescue import open_database
 from bridge.store.schema import MIGRATIONS
 from bridge.store.spool import Spool
 
@@ -18,12 +20,13 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         """Open or create. Raises bridge.store.engine.DatabaseDamaged."""
-        self.engine = Engine(folder / "bridge.db", MIGRATIONS)
+        self.engine = open_database(folder / "bridge.db", MIGRATIONS)
         self.spool = Spool(folder / "spool")
         self.organizations = Organizations(self.engine)
         self.clients = Clients(self.engine)
         self.devices = Devices(self.engine)
         self.keys = Keys(self.engine)
+        self.made = Made(self.engine)
         self.jobs = Jobs(self.engine)
         self.events = Events(self.engine)
         self.lanes = Lanes()

@@ -1,13 +1,13 @@
-"""Organizations, clients, devices and keys: who there is, and what they own."""
+"""Organizations, clients and devices: who there is, and what they own."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from bridge.model import Client, Device, Key, new_id
+from bridge.model import Client, Device, new_id
 from bridge.store.engine import Cursor, Engine
 
 _CLIENT = [f.name for f in fields(Client)]
@@ -278,55 +278,6 @@ class Devices:
                 "DELETE FROM devices WHERE organization_id = ? AND id = ?", (organization_id, device_id)
             )
         )
-
-
-class Keys:
-    """API keys, by the SHA-256 of their text."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def active(self) -> list[Key]:
-        """Every key that still opens something."""
-        rows = self._engine.read().execute(
-            "SELECT id, organization_id, name, sha256, scopes, origins, created_at FROM keys"
-            " WHERE revoked_at IS NULL ORDER BY serial"
-        )
-        return [
-            Key(r[0], r[1], r[2], r[3], frozenset(r[4].split()), frozenset(r[5].split()), r[6]) for r in rows
-        ]
-
-    def add(
-        self, organization_id: str, name: str, sha256: str, scopes: Iterable[str], origins: Iterable[str] = (),
-        *, from_config: bool = False,
-    ) -> Key:  # fmt: skip
-        key = Key(
-            new_id(), organization_id, name, sha256, frozenset(scopes), frozenset(origins), created_at=time.time()
-        )
-        self._engine.write(
-            lambda db: db.execute(
-                "INSERT INTO keys (id, organization_id, name, sha256, scopes, origins, from_config, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (key.id, organization_id, name, sha256, " ".join(sorted(key.scopes)), " ".join(sorted(key.origins)),
-                 from_config, key.created_at),
-            )
-        )  # fmt: skip
-        return key
-
-    def sync_config(self, organization_id: str, wanted: list[Key]) -> None:
-        """Make the keys that came from the configuration exactly `wanted`. One transaction."""
-
-        def work(db: Cursor) -> None:
-            db.execute("DELETE FROM keys WHERE organization_id = ? AND from_config = 1", (organization_id,))
-            for key in wanted:
-                db.execute(
-                    "INSERT INTO keys (id, organization_id, name, sha256, scopes, origins, from_config, created_at)"
-                    " VALUES (?, ?, ?, ?, ?, ?, 1, ?)",
-                    (key.id, organization_id, key.name, key.sha256, " ".join(sorted(key.scopes)),
-                     " ".join(sorted(key.origins)), key.created_at),
-                )  # fmt: skip
-
-        self._engine.write(work)
 
 
 def _set(db: Cursor, table: str, organization_id: str, row_id: str, columns: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from typing import Any
 
 from bridge.model import Event
 from bridge.store.engine import Engine
@@ -25,6 +26,11 @@ class Events:
         )
         return [Event(*row) for row in rows]
 
+    def newest_at(self) -> float | None:
+        """When the last thing happened, by the wall clock of that moment; None in a new database."""
+        row = self._engine.read().execute("SELECT at FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+        return row[0] if row else None
+
     def of_job(self, organization_id: str, job_id: str) -> list[Event]:
         """The timeline of one job, oldest first. seq: of the line in that timeline, from 1."""
         row = self._engine.read().execute(
@@ -42,3 +48,11 @@ class Events:
 def history_line(at: float, state: str, text: str) -> str:
     """One change of state, as it is appended to a job's history."""
     return f"{json.dumps((at, state, text))}\n"
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """An event as callers of /v1 and of webhooks get to see it."""
+    return {
+        "seq": event.seq, "at": event.at, "kind": event.kind, "job_id": event.job_id, "printer_id": event.device_id,
+        "state": event.state, "text": event.text,
+    }  # fmt: skip

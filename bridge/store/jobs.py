@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any
 
-from bridge.model import ENDED, WAITING, Job, JobRequest, State, Upload, new_id
+from bridge.model import ENDED, WAITING, Device, Job, JobRequest, State, Upload, new_id
 from bridge.store.engine import Cursor, Engine
 from bridge.store.events import history_line
 
@@ -18,13 +18,14 @@ INLINE_MAX = 64 * 1024
 _COLUMNS = [f.name for f in fields(Job)]
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM jobs"
 _STATE = _COLUMNS.index("state")
-_DUPLICATE = _COLUMNS.index("possible_duplicate")
+_FLAGS = tuple(_COLUMNS.index(name) for name in ("possible_duplicate", "document_gone"))
 
 
 def _job(row: tuple[Any, ...]) -> Job:
     values = list(row)
     values[_STATE] = State(values[_STATE])
-    values[_DUPLICATE] = bool(values[_DUPLICATE])
+    for flag in _FLAGS:
+        values[flag] = bool(values[flag])
     return Job(*values)
 
 
@@ -79,16 +80,17 @@ class Jobs:
             earlier = self._earlier(db, request, new.fingerprint)
             if earlier is not None:
                 return earlier, False
-        state = State.QUEUED if request.launch else State.CREATED
+        state, reason, text = _first_state(request)
         seq = _event(db, now, request.organization_id, new.job_id, request.device_id, state)
         job = Job(
             serial=seq, id=new.job_id, organization_id=request.organization_id, client_id=new.client_id,
             device_id=request.device_id, device_name=new.device_name, dialect=request.dialect, key_id=request.key_id,
-            job_type=request.job_type, title=new.title, state=state, reason=None, text="", note="", evidence=None,
+            job_type=request.job_type, title=new.title, state=state, reason=reason, text=text, note="", evidence=None,
             declared=request.declared, kind=new.kind, url=new.url, size=new.size, sha256=new.sha256,
             copies=request.copies, priority=request.priority, options=request.options.to_json(),
             payload=request.payload, launch=1 if request.launch else 0, queued_seq=seq if request.launch else 0,
-            pages=None, attempts=0, possible_duplicate=False, created_at=now, updated_at=now,
+            pages=None, attempts=0, possible_duplicate=request.reprint_of is not None, created_at=now, updated_at=now,
+            expires_at=request.expires_at, reprint_of=request.reprint_of,
         )  # fmt: skip
         stored, history = job, history_line(now, state.value, "")
         if new.claimed:
@@ -169,27 +171,40 @@ class Jobs:
         job_type: int | None = None,
         states: Iterable[State] | None = None,
         key_id: str | None = None,
+        reason: str | None = None,
+        q: str | None = None,
         newest_first: bool = False,
         limit: int = 20,
         offset: int = 0,
     ) -> tuple[list[Job], int]:
-        """One page of jobs in submission order, and how many there are in all."""
-        wanted: dict[str, Any] = {
-            "organization_id": organization_id, "client_id": client_id, "device_id": device_id,
-            "job_type": job_type, "key_id": key_id,
-        }  # fmt: skip
-        wanted = {k: v for k, v in wanted.items() if v is not None}
-        where = " AND ".join(f"{k} = :{k}" for k in wanted)
-        if states is not None:
-            names = ", ".join(f"'{s.value}'" for s in states) or "''"
+        """One page of jobs in submission order, and how many there are in all.
+
+        reason: only jobs held for it. q: only those whose title contains it, whatever its case (of ASCII letters).
+        """
+        narrow = {k: v for k, v in (("organization_id", organization_id), ("device_id", device_id)) if v is not None}
+        wide: dict[str, Any] = {"client_id": client_id, "job_type": job_type, "key_id": key_id, "reason": reason}
+        wide = {k: v for k, v in wide.items() if v is not None}
+        wanted = {**narrow, **wide, "limit": limit, "offset": offset}
+        where = " AND ".join(f"{k} = :{k}" for k in (*narrow, *wide))
+        if reason is not None:
+            states = (State.HELD,)
+        few = states is not None or device_id is not None
+        if few:  # every state, when it is the printer that is asked for: the index begins with the state
+            names = ", ".join(f"'{s.value}'" for s in (State if states is None else states)) or "''"
             where += f" AND state IN ({names})"
+        if q is not None:
+            wanted["q"] = "%" + q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+            where += " AND title LIKE :q ESCAPE '\\'"
+        order = f"ORDER BY serial {'DESC' if newest_first else 'ASC'} LIMIT :limit OFFSET :offset"
         db = self._engine.read()
         total: int = db.execute(f"SELECT count(*) FROM jobs WHERE {where}", wanted).fetchone()[0]
-        order = "DESC" if newest_first else "ASC"
-        rows = db.execute(
-            f"{_SELECT} WHERE {where} ORDER BY serial {order} LIMIT :limit OFFSET :offset",
-            {**wanted, "limit": limit, "offset": offset},
-        )
+        if few or offset > 1000:
+            # The index alone finds a few among many, and counts its way to a far page: only the page itself is read.
+            # (The + keeps SQLite from going through the table instead, because that is in order already.)
+            inner = f"SELECT serial FROM jobs WHERE {where} {order.replace('serial', '+serial')}"
+            rows = db.execute(f"{_SELECT} WHERE serial IN ({inner}) {order.partition(' LIMIT')[0]}", wanted)
+        else:  # nearly all match: go through the table itself in order
+            rows = db.execute(f"{_SELECT} WHERE +{where} {order}", wanted)
         return [_job(row) for row in rows], total
 
     def waiting(self, organization_id: str, device_id: str) -> Iterator[Job]:
@@ -211,9 +226,10 @@ class Jobs:
 
     def count_by_state(self, organization_id: str, device_id: str | None = None) -> dict[str, int]:
         """state -> how many jobs."""
+        every = ", ".join(f"'{state.value}'" for state in State)
         rows = self._engine.read().execute(
-            "SELECT state, count(*) FROM jobs WHERE organization_id = :org AND (:dev IS NULL OR device_id = :dev)"
-            " GROUP BY state",
+            f"SELECT state, count(*) FROM jobs WHERE organization_id = :org AND state IN ({every})"
+            f"{' AND device_id = :dev' if device_id is not None else ''} GROUP BY state",
             {"org": organization_id, "dev": device_id},
         )
         return dict(rows.fetchall())
@@ -246,10 +262,60 @@ class Jobs:
             lambda db: _move(db, job.organization_id, job.id, (State.QUEUED,), State.PREPARING, {})
         )
 
+    def strike(self, job: Job) -> int:
+        """Count one more failure of ours over this job; how many there are now. 0 when the job is gone."""
+
+        def work(db: Cursor) -> int:
+            row = db.execute(
+                "UPDATE jobs SET strikes = strikes + 1 WHERE serial = ? AND launch = ? RETURNING strikes",
+                (job.serial, job.launch),
+            ).fetchone()
+            return row[0] if row else 0
+
+        return self._engine.write(work)
+
+    def transfer(self, job: Job, device: Device, allowed: Iterable[State], text: str) -> Job | None:
+        """Give a job that was not sent to another printer, where it keeps its place; None when it is too late.
+
+        What was drawn for the old one is of no use: a new launch.
+        """
+        states = tuple(allowed)
+        columns = {"device_id": device.id, "device_name": device.name, "client_id": device.client_id}
+
+        def work(db: Cursor) -> Job | None:
+            found = _update(db, job.organization_id, job.id, states, columns, launch=job.launch)
+            if found is None:
+                return None
+            to = State.QUEUED if found.state in WAITING else found.state
+            extra = {"reason": found.reason, "note": "", "pages": None, "launch": found.launch + bool(found.launch)}
+            return _move(db, job.organization_id, job.id, (found.state,), to, extra, event_text=text)
+
+        return self._engine.write(work)
+
+    def held(self, organization_id: str, *, device_id: str | None = None, reason: str | None = None) -> list[str]:
+        """The ids of the jobs that wait for a person, oldest first."""
+        rows = self._engine.read().execute(
+            "SELECT id FROM jobs WHERE serial IN (SELECT serial FROM jobs WHERE organization_id = :org"
+            " AND state = 'held') AND (:dev IS NULL OR device_id = :dev) AND (:why IS NULL OR reason = :why)"
+            " ORDER BY serial",
+            {"org": organization_id, "dev": device_id, "why": reason},
+        )
+        return [row[0] for row in rows]
+
     def waits(self, organization_id: str, job_id: str) -> None:
         """Note that a job that was being prepared waits again: for its printer. Not waited for."""
         self._engine.submit(
             lambda db: _move(db, organization_id, job_id, (State.PREPARING,), State.QUEUED, {})
+        )
+
+    def wait_again(self, organization_id: str, client_id: str) -> None:
+        """At boot: whatever was being prepared simply waits again, as long as it already did."""
+        self._engine.write(
+            lambda db: db.execute(
+                "UPDATE jobs SET state = 'queued'"
+                " WHERE organization_id = ? AND client_id = ? AND state = 'preparing'",
+                (organization_id, client_id),
+            )
         )
 
     def fetched(self, job: Job, *, kind: str | None, size: int, sha256: str, body: bytes | None) -> Job | None:
@@ -274,9 +340,11 @@ class Jobs:
         states = tuple(allowed)
 
         def work(db: Cursor) -> Job | None:
-            extra: dict[str, Any] = {"reason": None, "evidence": None, "note": ""}
+            extra: dict[str, Any] = {"reason": None, "evidence": None, "note": "", "strikes": 0}
             if duplicate:
                 extra["possible_duplicate"] = 1
+            if db.execute("SELECT 1 FROM jobs WHERE id = ? AND document_gone = 1", (job_id,)).fetchone():
+                return None
             job = _move(db, organization_id, job_id, states, State.QUEUED, extra, event_text=text)
             if job is None:
                 return None
@@ -368,8 +436,20 @@ class Jobs:
         return self._engine.write(work)
 
     def exists(self, job_id: str) -> bool:
-        """Whether any organization has such a job: whether its files are to be kept."""
+        """Whether any organization has such a job."""
         return self._engine.read().execute("SELECT 1 FROM jobs WHERE id = ?", (job_id,)).fetchone() is not None
+
+    def keeps_files(self, job_id: str) -> bool:
+        """Whether there is such a job and its document is still to be kept."""
+        row = self._engine.read().execute("SELECT document_gone FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return row is not None and not row[0]
+
+
+def _first_state(request: JobRequest) -> tuple[State, str | None, str]:
+    """(state, reason, text) of a new job."""
+    if request.launch and request.hold:
+        return State.HELD, "release", "held as it was asked for; release it to print it"
+    return (State.QUEUED if request.launch else State.CREATED), None, ""
 
 
 _values = attrgetter(*_COLUMNS)

@@ -38,6 +38,8 @@ class Ticket:
     begun: set with the first bytes that left, for whoever lets the label go before his own work.
     claim: set when its attempt is already written down (or about to be); gives the attempt's number, or None when
     the job was cancelled first. Such a ticket is as good as being sent.
+    born: when it began to wait, time.monotonic(): a clock that is set does not make a label old. expires_at: Unix
+    seconds, after which it is too late to print it (None: never); see Lanes.now.
     """
 
     job_id: str
@@ -56,6 +58,13 @@ class Ticket:
     begun: threading.Event = field(default_factory=threading.Event)
     progress: Progress = field(default_factory=Progress)
     since: float = field(default_factory=time.monotonic)
+    born: float = field(default_factory=time.monotonic)
+    expires_at: float | None = None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds it has waited, those before a restart of the bridge included."""
+        return time.monotonic() - self.born
 
     def __lt__(self, other: Ticket) -> bool:
         return self.order < other.order
@@ -91,10 +100,10 @@ class Lane:
                 return None
         return None
 
-    def take(self) -> Ticket | None:
-        """Wait for the next job to send and lease it. None once the lane is closed."""
+    def take(self, retired: Callable[[], bool] = lambda: False) -> Ticket | None:
+        """Wait for the next job to send and lease it. None once the lane is closed, or whoever asks is retired."""
         with self.ready:
-            while not self.closed:
+            while not self.closed and not retired():
                 ticket = None if self.paused else self.first_ready()
                 if ticket is not None:
                     ticket.leased = True
@@ -115,6 +124,11 @@ class Lane:
         with self.ready:
             return [t for t in self.tickets if t.claim is not None and not t.leased]
 
+    def abandoned(self) -> list[Ticket]:
+        """What a worker that died had in its hands, or had claimed."""
+        with self.ready:
+            return [t for t in self.tickets if t.stage is Stage.READY and (t.leased or t.claim is not None)]
+
     def nap(self, seconds: float) -> bool:
         """Sleep until `seconds` are over or the lane closes or is woken by a person. False once it is closed."""
         with self.ready:
@@ -123,7 +137,7 @@ class Lane:
             return not self.closed
 
     def wake(self) -> None:
-        """End a nap: somebody says that it is worth trying now."""
+        """End a nap: somebody says that it is worth trying now, or that it is not any more."""
         with self.ready:
             self._woken = True
             self.ready.notify_all()
@@ -139,6 +153,20 @@ class Lanes:
         self._work = threading.Condition(self._lock)
         self._fetching: Counter[str] = Counter()
         self._closed = False
+        self.believe(time.time() - time.monotonic())
+
+    def believe(self, offset_s: float | None) -> None:
+        """What turns the monotonic clock into the right time: the last wall clock that was believed. None: nobody knows
+        what time it is, and nothing expires."""
+        self._offset_s = offset_s
+
+    def now(self) -> float:
+        """Unix seconds, as far as they are believed: a wall clock that jumps makes nothing expire."""
+        return time.time() if self._offset_s is None else time.monotonic() + self._offset_s
+
+    def is_overdue(self, ticket: Ticket) -> bool:
+        """Whether it is too late to print this job."""
+        return ticket.expires_at is not None and self._offset_s is not None and self.now() > ticket.expires_at
 
     def open(self, device_id: str, *, ordered: bool, paused: bool, language: str = "") -> Lane:
         """The lane of a printer that is set up on this machine."""
@@ -169,10 +197,13 @@ class Lanes:
     def unreserve(self, device_id: str) -> None:
         """The job that was to have the place does not come."""
         with self._lock:
-            self._lanes[device_id].reserved = False
+            if (lane := self._lanes.get(device_id)) is not None:
+                lane.reserved = False
 
-    def push(self, job: Job, body: bytes | None = None, *, attempt: int | None = None) -> Ticket | None:
-        """A job was queued, durably. None when its printer is not one of this machine.
+    def push(
+        self, job: Job, body: bytes | None = None, *, attempt: int | None = None, waited_s: float = 0.0
+    ) -> Ticket | None:
+        """A job was queued, durably. None when its printer is not one of this machine. waited_s: already, before now.
 
         attempt: it was stored with this attempt already written down, in the place that was reserved for it.
         Whoever still works on an earlier launch of it is told to stop, and has no place any more.
@@ -192,6 +223,8 @@ class Lanes:
                 remote=job.url is not None,
             )  # fmt: skip
             ticket.progress.labels_total = job.copies if job.is_raw else None
+            ticket.born -= max(0.0, waited_s)
+            ticket.expires_at = job.expires_at
             if body is not None and len(lane.tickets) < REMEMBERED:
                 ticket.job, ticket.body = job, body
             if attempt is not None:
@@ -236,7 +269,9 @@ class Lanes:
         """A leased job has been fetched, or its drawing has begun to give pages."""
         with self._lock:
             self._release(ticket)
-            lane = self._lanes[ticket.device_id]
+            lane = self._lanes.get(ticket.device_id)
+            if lane is None:
+                return  # its printer was removed meanwhile
             if self._tickets.get(ticket.job_id) is ticket:
                 lane.unready += (stage is not Stage.READY) - (ticket.stage is not Stage.READY)
             ticket.stage, ticket.since = stage, time.monotonic()
@@ -252,6 +287,37 @@ class Lanes:
     def next_to_draw(self, patience_s: float) -> Ticket | None:
         """Wait for a document that has waited `patience_s` to be drawn, and lease it. None once closed."""
         return self._next(Stage.DRAW, patience_s)
+
+    def overdue(self) -> list[Ticket]:
+        """Jobs whose time is over and that nobody works on."""
+        with self._lock:
+            tickets = [t for t in self._tickets.values() if t.expires_at is not None]
+            return [t for t in tickets if self.is_overdue(t) and not t.leased and t.claim is None]
+
+    def waiting(self, device_id: str) -> list[Ticket]:
+        """Jobs of a printer that nobody works on, in the order they would be sent."""
+        with self._lock:
+            lane = self._lanes.get(device_id)
+            return [t for t in lane.tickets if not t.leased and t.claim is None] if lane is not None else []
+
+    def drawn(self, device_id: str) -> list[Ticket]:
+        """Jobs of a printer that were drawn, or are being drawn, and not sent yet."""
+        with self._lock:
+            lane = self._lanes.get(device_id)
+            return [t for t in lane.tickets if t.output is not None] if lane is not None else []
+
+    def remove(self, device_id: str) -> None:
+        """A printer is not set up here any more. Its jobs wait in the database for whoever has it next."""
+        with self._lock:
+            lane = self._lanes.pop(device_id, None)
+            if lane is None:
+                return
+            lane.closed = True
+            lane.ready.notify_all()
+            for ticket in lane.tickets:
+                ticket.stopped = True
+                self._tickets.pop(ticket.job_id, None)
+            lane.tickets.clear()
 
     def pause(self, device_id: str, paused: bool) -> None:
         with self._lock:
@@ -281,7 +347,8 @@ class Lanes:
         ticket.leased = False
         if ticket.stage is Stage.FETCH:
             self._fetching[ticket.device_id] -= 1
-        self._wake(self._lanes[ticket.device_id])  # also when a later launch has its place: there is room again
+        if (lane := self._lanes.get(ticket.device_id)) is not None:
+            self._wake(lane)  # also when a later launch has its place: there is room again
 
     def _drop(self, ticket: Ticket) -> None:
         if self._tickets.get(ticket.job_id) is not ticket:

@@ -134,4 +134,23 @@ CREATE TABLE keys (
 );
 """
 
-MIGRATIONS = [FIRST]
+SECOND = """
+ALTER TABLE jobs ADD COLUMN expires_at REAL;
+ALTER TABLE jobs ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN reprint_of TEXT;
+ALTER TABLE jobs ADD COLUMN document_gone INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE devices ADD COLUMN settings TEXT;
+DROP INDEX jobs_of_device;
+CREATE INDEX jobs_of_device ON jobs (organization_id, state, device_id);
+CREATE TABLE made (
+  organization_id TEXT NOT NULL,
+  key TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  noun TEXT NOT NULL,
+  id TEXT NOT NULL,
+  created_at REAL NOT NULL,
+  PRIMARY KEY (organization_id, key)
+);
+"""
+
+MIGRATIONS = [FIRST, SECOND]

@@ -21,6 +21,7 @@ class Spool:
     """DIR/spool: documents/ holds what was handed in, output/ what is to leave."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.documents = folder / "documents"
         self.outputs = folder / "output"
         for each in (folder, self.documents, self.outputs):
@@ -32,9 +33,9 @@ class Spool:
         """Where a job's document lies when it is too large for the database."""
         return self.documents / job_id
 
-    def receive(self) -> Incoming:
-        """A new document, to be written piece by piece."""
-        return Incoming(self.documents / f"{new_id()}.part")
+    def receive(self, room: Callable[[int], None] = lambda size: None) -> Incoming:
+        """A new document, to be written piece by piece. room: raises DiskLow when so many more bytes are too many."""
+        return Incoming(self.documents / f"{new_id()}.part", room)
 
     def keep(self, upload: Upload, job_id: str) -> None:
         """Give an upload its job's name. Durable when it returns."""
@@ -70,10 +71,14 @@ class Spool:
                 file.seek(offset)
                 yield file.read(length)
 
-    def forget(self, job_id: str) -> None:
-        """Remove every file of a job."""
+    def forget(self, job_id: str, launches: int | None = None) -> None:
+        """Remove every file of a job. launches: how often it was launched, if known: then no folder is searched."""
         self.document(job_id).unlink(missing_ok=True)
-        for path in self.outputs.glob(f"{job_id}-*"):
+        if launches is None:
+            outputs = list(self.outputs.glob(f"{job_id}-*"))
+        else:
+            outputs = [self.outputs / f"{job_id}-{n}.{end}" for n in range(1, launches + 1) for end in ("prn", "idx")]
+        for path in outputs:
             path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
@@ -83,20 +88,24 @@ class Spool:
 
     def sweep_strays(self, exists: Callable[[str], bool]) -> None:
         """At boot: remove files named after a job that does not exist (a crash between the file and the row)."""
-        for path in self.documents.iterdir():
-            if path.suffix != ".part" and not exists(path.name):
-                path.unlink()
+        for path in self.strays(exists):
+            path.unlink()
         for path in self.outputs.iterdir():
             if not exists(path.name.rpartition("-")[0]):
                 path.unlink()
+
+    def strays(self, exists: Callable[[str], bool]) -> list[Path]:
+        """Documents of jobs that do not exist."""
+        return [path for path in self.documents.iterdir() if path.suffix != ".part" and not exists(path.name)]
 
 
 class Incoming:
     """A document on its way to the disk. Use as a context manager; without finish() it leaves nothing behind."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, room: Callable[[int], None]) -> None:
         self.path = path
         self.size = 0
+        self._room = room
         self._hash = hashlib.sha256()
         self._file: BinaryIO = open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
         self._kept = False
@@ -110,6 +119,8 @@ class Incoming:
             self.path.unlink(missing_ok=True)
 
     def write(self, data: bytes) -> int:
+        """Raises what `room` raises, and OSError when the disk is full all the same."""
+        self._room(len(data))
         self._hash.update(data)
         self.size += len(data)
         return self._file.write(data)

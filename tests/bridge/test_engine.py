@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import sqlite3
 import struct
@@ -178,6 +179,27 @@ def test_a_write_that_is_to_be_kept_and_is_wrong_fails_like_any_other(engine: En
         put(engine, "twice", keep=True).wait()
 
 
+def test_what_makes_room_on_a_full_disk_is_asked_once_and_the_commit_is_tried_again(engine: Engine) -> None:
+    engine.write(lambda db: insert(db, "before"))
+    asked = []
+    with full_disk(engine.path):
+        engine.on_full = lambda: bool(asked.append(1))  # it has nothing to give
+        with pytest.raises(sqlite3.OperationalError):
+            engine.write(lambda db: insert(db, "lost"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with full_disk(engine.path):
+
+        def make_room() -> bool:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            asked.append(2)
+            return True
+
+        engine.on_full = make_room
+        assert engine.write(lambda db: insert(db, "saved")) == "saved"
+    assert asked == [1, 2]
+    assert names(engine.read()) == ["before", "saved"]
+
+
 # -- readers
 
 
@@ -208,6 +230,11 @@ def open_files() -> list[str]:
         except OSError:
             continue  # the listing's own
     return found
+
+
+def test_a_broken_byte_in_a_text_is_shown_as_one(engine: Engine) -> None:
+    engine.write(lambda db: db.execute("INSERT INTO items (name) VALUES (CAST(x'4f72646572ff31' AS TEXT))"))
+    assert names(engine.read()) == ["Order\ufffd1"]
 
 
 # -- closing
@@ -282,6 +309,38 @@ def test_damage_is_found_at_boot(tmp_path: Path) -> None:
     (tmp_path / "bridge.db").write_bytes(whole[:4096] + bytes(range(256)) * 16 + whole[8192:])
     with pytest.raises(DatabaseDamaged, match=r"bridge\.db is damaged"):
         Engine(tmp_path / "bridge.db", [ITEMS])
+
+
+def test_looking_for_damage_changes_nothing(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "bridge.db", [ITEMS])
+    for number in range(200):
+        engine.write(partial(insert, name=f"{number}"))
+    (tmp_path / "copy").mkdir()
+    for name in ("bridge.db", "bridge.db-wal"):
+        shutil.copy(tmp_path / name, tmp_path / "copy" / name)
+    engine.close()
+    broken = tmp_path / "copy" / "bridge.db-wal"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2] + bytes(4096) + whole[len(whole) // 2 + 4096 :])
+    before = [(tmp_path / "copy" / name).read_bytes() for name in ("bridge.db", "bridge.db-wal")]
+    with pytest.raises(DatabaseDamaged, match=r"commits at the end of bridge\.db-wal cannot be read"):
+        Engine(tmp_path / "copy" / "bridge.db", [ITEMS])
+    assert [(tmp_path / "copy" / name).read_bytes() for name in ("bridge.db", "bridge.db-wal")] == before
+
+
+def test_a_database_that_answers_a_question_it_should_not_is_damaged(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "bridge.db", [ITEMS])
+    engine.write(lambda db: insert(db, "impossible"))
+    engine.close()
+    question = "SELECT 'an item is ' || name FROM items WHERE name = 'impossible'"
+    with pytest.raises(DatabaseDamaged, match="an item is impossible"):
+        Engine(tmp_path / "bridge.db", [ITEMS], sound=[question])
+
+
+def test_only_its_owner_may_read_the_database(engine: Engine) -> None:
+    engine.write(lambda db: insert(db, "label"))
+    for name in ("bridge.db", "bridge.db-wal", "bridge.db-shm"):
+        assert engine.path.with_name(name).stat().st_mode & 0o077 == 0
 
 
 def test_a_file_that_is_no_database_is_damage_too(tmp_path: Path) -> None:

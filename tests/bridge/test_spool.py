@@ -73,6 +73,20 @@ def test_nobody_else_may_read_what_lies_here(spool: Spool) -> None:
         assert [stat.S_IMODE(path.stat().st_mode) & 0o077 for path in paths] == [0] * 5
 
 
+def test_a_document_that_becomes_too_large_for_the_disk_is_refused_piece_by_piece(spool: Spool) -> None:
+    left = [100]
+
+    def room(size: int) -> None:
+        left[0] -= size
+        if left[0] < 0:
+            raise ValueError("the disk is nearly full")
+
+    with pytest.raises(ValueError, match="nearly full"), spool.receive(room) as incoming:
+        incoming.write(bytes(60))
+        incoming.write(bytes(60))
+    assert files(spool) == []
+
+
 # -- printer bytes
 
 
@@ -168,6 +182,22 @@ def test_strays_are_removed_at_boot_and_what_belongs_to_a_job_is_not(spool: Spoo
     spool.sweep_strays(lambda job_id: job_id == "0197df47-871f-72d1")
     left = ("", "-1.idx", "-1.prn", "-2.idx", "-2.prn")
     assert files(spool) == [f"0197df47-871f-72d1{end}" for end in left]
+
+
+def test_forgetting_a_job_whose_launches_are_known_removes_the_same(spool: Spool) -> None:
+    spool.document("job").write_bytes(b"label")
+    for launch in (1, 2):
+        spool.output("job", launch).finish()
+    spool.output("jobber", 1).finish()
+    spool.forget("job", launches=2)
+    assert files(spool) == ["jobber-1.idx", "jobber-1.prn"]
+
+
+def test_documents_that_belong_to_nobody_can_be_listed(spool: Spool) -> None:
+    for name in ("job", "stray"):
+        spool.document(name).write_bytes(b"label")
+    with spool.receive():
+        assert [path.name for path in spool.strays(lambda job_id: job_id == "job")] == ["stray"]
 
 
 def test_forgetting_a_job_removes_every_file_of_it_and_no_other(spool: Spool) -> None:
