@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bridge.access.redact import remember
 from bridge.config import ConfigError, KeyConfig
 from bridge.errors import Forbidden, Unauthorized
 from bridge.model import Key, Principal
@@ -74,6 +75,10 @@ class KeyRing:
         """Every web origin some active key is bound to."""
         return self._now[1]
 
+    def holds(self, key_id: str) -> bool:
+        """Whether this key still opens something: for connections that outlive the request they began with."""
+        return any(key.id == key_id for key in self._now[0].values())
+
 
 def principal_from(
     authorization: str | None,
@@ -97,7 +102,7 @@ def principal_from(
     if origin is not None and origin not in key.origins:
         raise Forbidden(f"this API key may not be used from {origin[:200]!r}",
                         remedy="bind a key to that origin and use it there", code="origin_not_allowed")  # fmt: skip
-    return Principal(organization_id, key.id, key.scopes, origin)
+    return Principal(organization_id, key.id, key.scopes, origin, for_pages=bool(key.origins))
 
 
 def _shown(
@@ -169,6 +174,7 @@ def _secret(path: Path) -> str:
     if not 1 <= len(text) <= KEY_MAX:
         raise ConfigError(f"the key file {path} must hold one key of 1 to {KEY_MAX} characters")
     warn_if_shared(path)
+    remember(text)
     return text
 
 

@@ -173,6 +173,11 @@ def test_a_page_needs_a_key_bound_to_exactly_its_origin(ring: KeyRing) -> None:
         principal_from("Bearer till-key", None, ring, WAYS, ORG, origin=SHOP)
 
 
+def test_a_key_made_for_pages_sees_its_own_jobs_only_from_a_program_too(ring: KeyRing) -> None:
+    assert principal_from("Bearer web-key", None, ring, WAYS, ORG).own_jobs_only
+    assert not principal_from("Bearer till-key", None, ring, WAYS, ORG).own_jobs_only
+
+
 # ---- keys of the configuration --------------------------------------------------------------------------------
 
 
