@@ -3,71 +3,99 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import time
-from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
-from urllib.parse import urlsplit
 
-from bridge import VERSION, dialects
+from bridge import dialects, logs
+from bridge import health as health_
 from bridge.access.credentials import first_run
 from bridge.access.keys import KeyRing, load_config_keys
+from bridge.access.office import KeyOffice
 from bridge.access.origins import HostRules
-from bridge.config import Config, PrinterConfig, hostname
+from bridge.access.redact import remember
+from bridge.clock import Clock
+from bridge.config import Config, ConfigError, Loaded, hostname, keep_as_good, load, load_or_last_good
 from bridge.control import Control
 from bridge.deliver.recover import recover
-from bridge.deliver.worker import KNOWN_LANGUAGES, Worker
+from bridge.deliver.worker import EXPIRED
+from bridge.errors import Invalid
+from bridge.fleet import Fleet, why_not
+from bridge.housekeeping import Chore, Housekeeping
 from bridge.intake.accept import Intake
 from bridge.intake.collect import Collector
+from bridge.intake.detect import kind_or_none
 from bridge.intake.fetch import FetchRules
 from bridge.lock import FolderLock
 from bridge.model import Device, Job, Picture
-from bridge.prepare.pictures import picture, virtual_pictures
+from bridge.prepare.labels import check as check_template
+from bridge.prepare.pictures import picture
 from bridge.prepare.pipeline import Pipeline
 from bridge.prepare.render import Limits
 from bridge.store import Store
+from bridge.store.disk import Reserve, mount_warning
+from bridge.store.rescue import aside, relist
+from bridge.store.retention import Retention
+from bridge.systemd import notify, watchdog_s
+from bridge.watch import Loop, Watch
 from bridge.web.dashboard import make_dashboard
+from bridge.web.feed import Feed
 from bridge.web.server import HttpServer, make_app
-from devices import languages, transports
-from devices.contracts import Media, Settings
-from devices.errors import BadPrinterUri
-from devices.printer import Printer
+from devices import languages
 
 log = logging.getLogger(__name__)
 
 STOP_S = 5.0  # seconds a label on its way gets at SIGTERM before it is cut off and called unconfirmed
-HEARTBEAT_S = 60.0
+SEEN_S = 60.0  # seconds between two signs of life of this client
+PRUNE_S = 60.0
+BREATH_S = 0.05  # seconds between two turns of pruning, for labels that want to be written down
 
 
 class CannotStart(Exception):
     """The bridge cannot run like this. The text says what to do."""
 
 
+def check(config: Config) -> None:
+    """What makes a well-formed configuration unusable all the same. Raises ConfigError."""
+    for printer in config.printers:
+        if (text := why_not(printer)) is not None:
+            raise ConfigError(text)
+    load_config_keys(config.keys, "")
+
+
 class Bridge:
     """A whole running bridge. start() returns when it is listening; stop() when the last thread has ended."""
 
-    def __init__(self, folder: Path, config: Config, *, host: str | None = None, port: int | None = None) -> None:
-        """host, port: override the configuration. Raises CannotStart, OSError (port taken), DatabaseDamaged."""
+    def __init__(self, folder: Path, loaded: Loaded, *, host: str | None = None, port: int | None = None) -> None:
+        """host, port: override the configuration."""
         self.folder = folder
-        self.config = config
-        self._host = host if host is not None else config.server.host
-        self._port = port if port is not None else config.server.port
-        self.workers: list[Worker] = []
-        self._stop_heart = Event()
+        self.loaded = loaded
+        self._host = host if host is not None else loaded.config.server.host
+        self._port = port if port is not None else loaded.config.server.port
+
+    @classmethod
+    def of(cls, folder: Path, file: Path | None, *, host: str | None = None, port: int | None = None) -> Bridge:
+        """With the configuration in `file`, or the last that worked. Raises ConfigError when there is none."""
+        return cls(folder, load_or_last_good(file, folder, check), host=host, port=port)
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self.loaded.config
 
     # -- starting --
 
     def start(self) -> None:
-        """Everything in the order in which it must be true: ours alone, durable, prepared, listening."""
+        """Everything in the order in which it must be true: ours alone, durable, prepared, listening.
+
+        Raises CannotStart, ConfigError, FolderInUse, DatabaseDamaged, OSError (port taken).
+        """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._check_printers()
         self._lock = FolderLock(self.folder / "lock")
         try:
+            self.reserve = Reserve(self.folder, self.config.limits.reserve_bytes)
             self.store = Store(self.folder)
+            self.store.engine.on_full = self.reserve.give_up
         except BaseException:
             self._lock.release()
             raise
@@ -88,15 +116,27 @@ class Bridge:
                 self.store, self.folder / "credentials.json", hostname=hostname(), url=self.http.urls[0],
                 organization_id=self.config.server.organization_id,
             )  # fmt: skip
-            self.printers = self._devices()
-            self.rules = FetchRules(
-                own_ports=frozenset({self.http.port}), max_bytes=config.limits.document_bytes,
-                total_s=config.limits.fetch_s, private=config.limits.fetch_private,
-                loopback=config.limits.fetch_loopback,
+            remember(self.identity.api_key)
+            self.control = Control(self.store)
+            self.fleet = Fleet(
+                self.store, self.control, organization_id=self.identity.organization_id,
+                client_id=self.identity.client_id, folder=self.folder,
             )  # fmt: skip
-            self.ring = self._keys()
+            self.fleet.assemble(config.printers)
+            self.rules = self._rules()
+            self._sync_keys()
+            self.ring = KeyRing(self.store)
+            self.feed = Feed(self.store, still_good=lambda key_id: key_id is None or self.ring.holds(key_id))
             self.pipeline = self._pipeline()
             self.collector = Collector(self.store, rules=lambda: self.rules, recognize=languages.recognize)
+            self.clock = Clock(
+                wall=time.time(), monotonic=_since_boot(), newest=self.store.events.newest_at()
+            )
+            if not self.clock.trusted:
+                self.store.lanes.believe(None)
+            self.retention = self._retention()
+            self.housekeeping = Housekeeping(self._chores())
+            self.watch = Watch(self._loops, feed=lambda: notify("WATCHDOG=1"), feed_s=watchdog_s())
             self.http.serve(self._flask())
         except BaseException:
             self.http.stop()
@@ -104,33 +144,44 @@ class Bridge:
 
     def _set_going(self) -> None:
         recover(self.store, self.identity.organization_id, self.identity.client_id)
-        self.http.start()  # before any thread, because it may yet fail; what is posted meanwhile waits in its lane
-        self.store.spool.sweep()
-        for device_id in self.printers:
-            for job in self.store.jobs.waiting(self.identity.organization_id, device_id):
-                self.store.lanes.push(job)
+        self._tidy_spool()  # before the door opens: what comes in afterwards is nobody's stray
+        self.feed.start()
+        self.http.start()  # before any other, because it may yet fail; what is posted meanwhile waits in its lane
+        self.fleet.go()
         self.pipeline.start()
         self.collector.start()
-        for worker in self.workers:
-            worker.start()
-        self._heart = Thread(target=self._beat, name="heartbeat", daemon=True)
-        self._heart.start()
+        self.housekeeping.start()
+        self.watch.start()
+        keep_as_good(self.loaded, self.folder)
+        if self.loaded.status != "ok":
+            log.error("configuration: %s", self.loaded.text)
+        if (warning := mount_warning(self.folder)) is not None:
+            log.warning("%s", warning)
+        if self.config.clouds:
+            log.warning("[[clouds]]: this version does not connect to clouds yet; %d ignored", len(self.config.clouds))
+
+    def _tidy_spool(self) -> None:
+        """Files that belong to no job go; after a damaged database they are all that is left of one, and stay."""
+        self.store.spool.sweep()
+        if not aside(self.folder):
+            self.store.spool.sweep_strays(self.store.jobs.keeps_files)
+        elif (device := self._first_printer()) is not None:
+            organization_id, client_id = self.identity.organization_id, self.identity.client_id
+            relist(self.store, organization_id, client_id, device, lambda head: kind_or_none(head, languages.recognize))
+
+    def _first_printer(self) -> Device | None:
+        return self.control.device(self.identity.organization_id, next(iter(self.fleet.printers)))
 
     def stop(self) -> None:
         """No new request, no new label; what is being sent may end; then the database closes."""
-        self._stop_heart.set()
+        self.watch.stop()
+        self.feed.stop()
         self.http.stop()
         self.store.lanes.close()
-        deadline = time.monotonic() + STOP_S
-        for worker in self.workers:
-            worker.wait(max(0.0, deadline - time.monotonic()))
-        for worker in self.workers:
-            worker.cut_off()
-        for worker in self.workers:
-            worker.wait(3)
+        self.fleet.stop(STOP_S)
         self.collector.stop()
         self.pipeline.stop()
-        self._heart.join(3)
+        self.housekeeping.stop()
         self.store.close()
         self._lock.release()
 
@@ -141,77 +192,43 @@ class Bridge:
 
     # -- the parts --
 
-    def _check_printers(self) -> None:
-        for printer in self.config.printers:
-            try:
-                transports.check(printer.uri)
-            except BadPrinterUri as error:
-                raise CannotStart(f"printer {printer.name!r}: {error}") from error
-            if printer.language not in KNOWN_LANGUAGES:
-                known = f"use one of {', '.join(sorted(KNOWN_LANGUAGES))}"
-                raise CannotStart(f"printer {printer.name!r}: unknown language {printer.language!r}; {known}")
-        if self.config.clouds:
-            log.warning("[[clouds]]: this version does not connect to clouds yet; %d ignored", len(self.config.clouds))
-
-    def _keys(self) -> KeyRing:
+    def _sync_keys(self) -> None:
+        for cloud in self.config.clouds:
+            remember(cloud.api_key, cloud.password, cloud.client_secret)
         wanted = load_config_keys(self.config.keys, self.identity.organization_id)
         self.store.keys.sync_config(self.identity.organization_id, wanted)
-        return KeyRing(self.store)
 
-    def _devices(self) -> dict[str, Printer]:
-        """Give every configured printer its device row, its lane and its worker."""
-        printers = {}
-        for wanted in self.config.printers:
-            device = self._device(wanted)
-            printer = _printer(wanted, self.folder)
-            printers[device.id] = printer
-            lane = self.store.lanes.open(
-                device.id, language=wanted.language, ordered=wanted.ordered, paused=device.paused
-            )
-            virtual = urlsplit(wanted.uri).scheme == "virtual"
-            after = partial(_draw_pictures, wanted.language) if virtual else None
-            self.workers.append(Worker(self.store, device, printer, lane, after))
-        self._let_go_of_others(set(printers))
-        return printers
-
-    def _let_go_of_others(self, configured: set[str]) -> None:
-        """Printers that left the configuration may now be deleted; until then their jobs wait."""
-        organization_id, client_id = self.identity.organization_id, self.identity.client_id
-        for device in self.store.devices.page(organization_id, client_id=client_id, limit=10_000)[0]:
-            if device.from_config and device.id not in configured:
-                self.store.devices.update(organization_id, device.id, from_config=False)
-
-    def _device(self, wanted: PrinterConfig) -> Device:
-        """The row of a printer: by its id where the configuration gives one, else by its name."""
-        organization_id, client_id = self.identity.organization_id, self.identity.client_id
-        devices = self.store.devices
-        found = devices.get(organization_id, wanted.id) if wanted.id else None
-        found = found or devices.by_name(organization_id, client_id, wanted.name)
-        if found is None:
-            return devices.add(organization_id, client_id, wanted.name, device_id=wanted.id, from_config=True)
-        changed = devices.update(organization_id, found.id, name=wanted.name, from_config=True)
-        assert changed is not None
-        return changed
+    def _rules(self) -> FetchRules:
+        limits = self.config.limits
+        return FetchRules(
+            own_ports=frozenset({self.http.port}), max_bytes=limits.document_bytes, total_s=limits.fetch_s,
+            private=limits.fetch_private, loopback=limits.fetch_loopback,
+        )  # fmt: skip
 
     def _pipeline(self) -> Pipeline:
         limits = self.config.limits
         return Pipeline(
             self.store,
-            self.printers,
+            self.fleet.printers,
             Limits(memory_mb=limits.render_memory_mb, cpu_s=limits.render_cpu_s, wall_s=limits.render_s),
             pages_max=limits.pages,
             pixels_max=int(limits.page_megapixels * 1_000_000),
         )
 
+    def _retention(self) -> Retention:
+        return Retention(self.store, **_ages(self.config), paper=self.folder / "virtual")
+
     def _flask(self) -> Any:
         intake = Intake(
             self.store, rules=lambda: self.rules, document_max=self.config.limits.document_bytes,
-            recognize=languages.recognize,
+            recognize=languages.recognize, room=self.reserve.check, template=check_template,
         )  # fmt: skip
         desk = dialects.Desk(
             organization_id=self.identity.organization_id, self_client_id=self.identity.client_id, store=self.store,
-            intake=intake, control=Control(self.store), health=self.health, picture=self.picture,
-            delete_reply=self.config.server.delete_reply, plan=self.config.server.plan, api_key=self.identity.api_key,
+            intake=intake, control=self.control, health=self.health, picture=self.picture, fleet=self.fleet,
+            keys=KeyOffice(self.store, self.ring), feed=self.feed, reload=self.reload, diagnostics=self.diagnostics,
+            metrics=self.metrics, delete_reply=self.config.server.delete_reply, plan=self.config.server.plan,
+            api_key=self.identity.api_key,
         )  # fmt: skip
         return make_app(
             desk, self.ring, [dialects.load(name) for name in dialects.names()],
@@ -219,11 +236,102 @@ class Bridge:
             dashboard=make_dashboard(desk),
         )  # fmt: skip
 
+    def _loops(self) -> dict[str, Loop]:
+        engine, http, feed = self.store.engine, self.http, self.feed
+        return {
+            "store": Loop(engine.is_alive, engine.revive),
+            "http": Loop(http.is_alive, http.revive),
+            "feed": Loop(feed.is_alive, feed.revive),
+            "fetch": Loop(self.collector.is_alive, self.collector.revive),
+            "draw": Loop(self.pipeline.is_alive, self.pipeline.revive),
+            "housekeeping": Loop(self.housekeeping.is_alive, self.housekeeping.revive),
+            **{
+                f"printer {worker.printer.name}": Loop(worker.is_alive, worker.revive)
+                for worker in list(self.fleet.workers.values())
+            },
+        }
+
+    # -- housekeeping --
+
+    def _chores(self) -> list[Chore]:
+        return [
+            Chore("expired jobs", 1.0, self._expire),
+            Chore("signs of life", SEEN_S, self._show_life),
+            Chore("old jobs", PRUNE_S, self._prune),
+        ]
+
+    def _expire(self) -> None:
+        self.clock.observe(wall=time.time(), monotonic=_since_boot())
+        if self.clock.trusted:
+            self.store.lanes.believe(time.time() - time.monotonic())
+        for ticket in self.store.lanes.overdue():
+            self.control.expire(ticket.organization_id, ticket.job_id, ticket.launch, EXPIRED)
+
+    def _show_life(self) -> None:
+        """Show ourselves as seen, let idle render children go."""
+        self.store.clients.update(self.identity.organization_id, self.identity.client_id, last_seen=time.time())
+        self.pipeline.rest()
+
+    def _prune(self) -> None:
+        while self.clock.trusted and not self.housekeeping.stopping:
+            if not self.retention.turn(time.time()).more:
+                break
+            time.sleep(BREATH_S)
+
+    # -- changing --
+
+    def reload(self) -> dict[str, Any]:
+        """Read the configuration again: printers, keys, origins and limits change at once, no job is dropped.
+
+        Raises Invalid (bad_config) when it is broken: then nothing has changed.
+        """
+        before = self.config
+        try:
+            file = self.loaded.file or self._found_file()
+            new = load(file)
+            check(new)
+        except ConfigError as error:
+            log.error("reload: %s; nothing was changed", error)
+            raise Invalid(str(error), code="bad_config",
+                          remedy="mend the file and reload; until then nothing changes") from error  # fmt: skip
+        changed = self.fleet.reload(new.printers)
+        self.loaded = Loaded(new, file)
+        changed += self._take_over(before, new)
+        keep_as_good(self.loaded, self.folder)
+        stuck = _needs_restart(before, new)
+        log.info("reload: %s", "; ".join(changed) or "nothing has changed")
+        return {
+            "changed": changed,
+            "needs_restart": stuck,
+            "config": {"status": "ok", "file": str(file or ""), "text": ""},
+        }
+
+    def _found_file(self) -> Path | None:
+        return self.folder / "config.toml" if (self.folder / "config.toml").exists() else None
+
+    def _take_over(self, before: Config, new: Config) -> list[str]:
+        """All but the printers. What changed, in words."""
+        changed = []
+        self._sync_keys()  # always: a key file may have changed behind the same configuration
+        self.ring.reload()
+        if before.keys != new.keys:
+            changed.append("keys changed")
+        if before.limits != new.limits:
+            self.rules = self._rules()
+            changed.append("limits changed")
+        if before.retention != new.retention:
+            self.retention.change(**_ages(new))
+            changed.append("retention changed")
+        if before.server.log_level != new.server.log_level:
+            logs.set_level(new.server.log_level)
+            changed.append(f"log level is {new.server.log_level}")
+        return changed
+
     # -- questions --
 
     def picture(self, job: Job, number: int) -> Picture | None:
         """Label `number` of a job as it was or will be sent."""
-        printer = self.printers.get(job.device_id)
+        printer = self.fleet.printers.get(job.device_id)
         language = printer.language if printer else "zpl"
         if job.is_raw:
             body = self.store.jobs.body(job.organization_id, job.id)
@@ -235,48 +343,48 @@ class Bridge:
         return picture(self.store.spool.pages(job.id, job.launch), number, language)
 
     def health(self) -> dict[str, Any]:
-        """What is alive and what is not. status: ok | degraded."""
-        loops = {
-            "store": self.store.engine.is_alive(),
-            "fetch": self.collector.is_alive(),
-            "draw": self.pipeline.is_alive(),
-            **{f"printer {w.printer.name}": w.is_alive() for w in self.workers},
-        }
-        disk = shutil.disk_usage(self.folder)
-        return {
-            "status": "ok" if all(loops.values()) else "degraded",
-            "version": VERSION,
-            "loops": loops,
-            "disk": {"free_bytes": disk.free, "total_bytes": disk.total},
-            "jobs": self.store.jobs.count_by_state(self.identity.organization_id),
-            "engines": {"pymupdf": _installed("pymupdf"), "numpy": _installed("numpy")},
-            "pid": os.getpid(),
-        }
+        """See bridge.health."""
+        return health_.health(self)
 
-    def _beat(self) -> None:
-        """Now and then: show ourselves as seen, let idle render children go."""
-        while True:
-            self.store.clients.update(self.identity.organization_id, self.identity.client_id, last_seen=time.time())
-            if self._stop_heart.wait(HEARTBEAT_S):
-                return
-            self.pipeline.rest()
+    def metrics(self) -> str:
+        """Prometheus text."""
+        from bridge.report.metrics import metrics  # late: most bridges are never scraped
+
+        return metrics(self.health(), self.store, self.identity.organization_id, self.store.lanes)
+
+    def diagnostics(self) -> bytes:
+        """Everything a maintainer wants to know, without secrets, as a zip."""
+        from bridge.report.diagnostics import diagnostics
+
+        return diagnostics(self.health(), self.store, self.identity.organization_id, self.folder, self.loaded.file)
 
 
-def _printer(wanted: PrinterConfig, folder: Path) -> Printer:
-    settings = Settings(
-        connect_s=wanted.connect_s, stall_s=wanted.stall_s, half_close=wanted.half_close, folder=folder / "virtual"
-    )
-    media = Media(wanted.dpi, wanted.width_mm, wanted.height_mm)
-    return Printer(wanted.name, wanted.uri, wanted.language, media, settings)
+def _since_boot() -> float:
+    """Seconds that only grow; where the system can tell, those in which a laptop slept are among them."""
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.clock_gettime(boottime) if boottime is not None else time.monotonic()
 
 
-def _draw_pictures(language: str, file: Path) -> None:
-    """What the virtual printer took, as pictures beside it."""
-    virtual_pictures(file, language=language)
+def _ages(config: Config) -> dict[str, float]:
+    """How long what is over is kept, in seconds."""
+    keep = config.retention
+    return {
+        "documents_s": keep.documents_h * 3600, "jobs_s": keep.jobs_days * 86_400, "keys_s": keep.keys_days * 86_400,
+    }  # fmt: skip
 
 
-def _installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+_LIVE_LIMITS = {"document_mb", "fetch_s", "fetch_private", "fetch_loopback"}
+_LIVE_SERVER = {"log_level"}
+
+
+def _needs_restart(before: Config, new: Config) -> list[str]:
+    """Changed settings that are only read at the start."""
+    found = []
+    for section, live in (("server", _LIVE_SERVER), ("limits", _LIVE_LIMITS)):
+        old, now = getattr(before, section), getattr(new, section)
+        found += [
+            f"[{section}] {name}"
+            for name in type(now).model_fields
+            if name not in live and getattr(old, name) != getattr(now, name)
+        ]
+    return found + (["[[clouds]]"] if before.clouds != new.clouds else [])

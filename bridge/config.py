@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import socket
-import sys
 import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -51,6 +52,11 @@ class Limits(_Section):
     render_s: float = Field(30, gt=0, le=600)
     render_cpu_s: int = Field(15, ge=1, le=600)
     render_memory_mb: int = Field(768, ge=200, le=16384)
+    disk_reserve_mb: float = Field(200, ge=0, le=1_000_000)
+
+    @property
+    def reserve_bytes(self) -> int:
+        return int(self.disk_reserve_mb * MEGABYTE)
 
     @property
     def body_bytes(self) -> int:
@@ -61,19 +67,28 @@ class Limits(_Section):
         return int(self.document_mb * MEGABYTE)
 
 
+class Retention(_Section):
+    """[retention]: how long what is over is kept."""
+
+    documents_h: float = Field(24, ge=0, le=24 * 3650)
+    jobs_days: float = Field(30, ge=1, le=3650)
+    keys_days: float = Field(90, ge=7, le=3650)
+
+
 class PrinterConfig(_Section):
     """[[printers]]"""
 
     name: str = Field(min_length=1, max_length=200)
     uri: str
     language: str = "zpl"
-    id: str | None = Field(None, min_length=1, max_length=64)
+    id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
     dpi: int = Field(203, ge=50, le=2400)
     width_mm: float = Field(101.6, gt=0, le=1000)
     height_mm: float | None = Field(152.4, ge=0, le=10000)
     status: Literal["auto", "off"] = "auto"
     half_close: bool = True
     ordered: bool = False
+    hold_older_than_s: float | None = Field(None, gt=0, le=366 * 86400)
     connect_s: float = Field(4, gt=0, le=60)
     stall_s: float = Field(30, gt=0, le=3600)
 
@@ -129,6 +144,7 @@ class Config(_Section):
 
     server: Server = Server()
     limits: Limits = Limits()
+    retention: Retention = Retention()
     printers: list[PrinterConfig] = []
     keys: list[KeyConfig] = []
     clouds: list[CloudConfig] = []
@@ -152,6 +168,57 @@ def load(path: Path | None) -> Config:
     if not config.printers:
         config = config.model_copy(update={"printers": [VIRTUAL]})
     return config
+
+
+LAST_GOOD = "config.last-good.toml"
+"""In the data folder: the configuration of the last start that went well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration and where it is from. status: last-good when `file` itself cannot be used; text says why."""
+
+    config: Config
+    file: Path | None
+    status: Literal["ok", "last-good"] = "ok"
+    text: str = ""
+
+
+def load_or_last_good(file: Path | None, folder: Path, check: Callable[[Config], None]) -> Loaded:
+    """The configuration; when it is broken, the last one that worked. Raises ConfigError when there is none.
+
+    file: None for config.toml in the data folder, if there is one. check: raises ConfigError for what only others know.
+    """
+    if file is None and (folder / "config.toml").exists():
+        file = folder / "config.toml"
+    try:
+        config = load(file)
+        check(config)
+        return Loaded(config, file)
+    except ConfigError as error:
+        kept = folder / LAST_GOOD
+        if not kept.exists():
+            raise
+        config = load(kept)
+        check(config)
+        return Loaded(config, file, "last-good", f"{error}; the last configuration that worked ({kept}) is used")
+
+
+def keep_as_good(loaded: Loaded, folder: Path) -> None:
+    """Remember a configuration that worked. Whole or not at all; for its owner's eyes: it may hold secrets."""
+    if loaded.status != "ok":
+        return
+    kept = folder / LAST_GOOD
+    text = loaded.file.read_bytes() if loaded.file is not None else b""
+    if kept.exists() and kept.read_bytes() == text:
+        return
+    temporary = kept.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with open(descriptor, "wb") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(temporary, kept)
 
 
 def _parse(path: Path) -> Config:
@@ -179,7 +246,8 @@ def _explain(path: Path, raw: dict[str, Any], finding: Any) -> str:
 
 def _section(loc: tuple[str | int, ...]) -> type[BaseModel]:
     sections: dict[str, type[BaseModel]] = {
-        "server": Server, "limits": Limits, "printers": PrinterConfig, "keys": KeyConfig, "clouds": CloudConfig,
+        "server": Server, "limits": Limits, "retention": Retention, "printers": PrinterConfig, "keys": KeyConfig,
+        "clouds": CloudConfig,
     }  # fmt: skip
     return Config if len(loc) == 1 else sections[str(loc[0])]
 
@@ -199,16 +267,6 @@ def is_origin(text: str) -> bool:
     if not re.fullmatch(r"[\[\]a-z0-9._:-]+", host):
         return False
     return text == f"{parts.scheme}://{host}{'' if port is None else f':{port}'}"
-
-
-def default_data_folder() -> Path:
-    """Where this machine keeps a service's data when nobody says otherwise."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "print-bridge"
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Application Support/print-bridge"
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local/share") / "print-bridge"
 
 
 def hostname() -> str:

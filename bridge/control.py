@@ -1,4 +1,4 @@
-"""Every command on what exists: launch, cancel, resolve, pause; register and change clients and devices."""
+"""Every command on what exists: launch, cancel, hold, release, move, resolve, pause; clients and devices."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal
 
 from bridge.errors import Conflict, Invalid, NotFound
-from bridge.model import ENDED, WAITING, Client, Device, Job, State
+from bridge.model import ENDED, PRINTER, WAITING, Client, Device, Job, State
 from bridge.store import Store
 
 Answer = Literal["printed", "again", "cancel"]
 
+_MOVABLE = (State.CREATED, State.QUEUED, State.PREPARING, State.HELD)
 _CANCELLABLE = (State.CREATED, State.QUEUED, State.PREPARING, State.HELD)
 
 
@@ -45,10 +47,15 @@ class Control:
                 remedy=f"look at the printer, then answer POST /v1/jobs/{job.id}/resolve: printed, again or cancel",
                 code="unconfirmed",
             )
+        if job.state is State.HELD:
+            return self.release(organization_id, job_id)
         if job.state not in ENDED and job.state is not State.CREATED:
             return job
         if job.size is None and job.url is None:
             raise Invalid("the job has no document", field="payload", remedy="give it a document first")
+        if job.document_gone:
+            raise Conflict(f"the document of job {job.id} is not kept any more", code="document_gone",
+                           remedy="send it again as a new job, or raise documents_h under [retention]")  # fmt: skip
         return self._queue(job, "launched again" if job.launch else "", duplicate=self._may_be_out(job))
 
     def _may_be_out(self, job: Job) -> bool:
@@ -79,6 +86,75 @@ class Control:
             raise Conflict(f"job {job_id} is {now.state}; there is nothing left to cancel", code="already_ended")
         self._store.lanes.stop(job_id, moved.launch)
         return moved
+
+    # -- jobs that wait for a person --
+
+    def hold(self, organization_id: str, job_id: str) -> Job:
+        """Keep a waiting job back until it is released. Raises Conflict once it is being sent or over."""
+        job = self.job(organization_id, job_id)
+        if job.state is State.HELD:
+            return job
+        moved = self._store.jobs.move(
+            organization_id, job_id, WAITING, State.HELD, launch=job.launch, reason="release",
+            text="held by a person; release it to print it",
+        )
+        if moved is None:
+            now = self.job(organization_id, job_id)
+            raise Conflict(f"job {job_id} is {now.state}; only a job that waits for its printer can be held",
+                           remedy="cancel it instead, or launch it first", code="not_waiting")  # fmt: skip
+        self._store.lanes.stop(job_id, moved.launch)
+        return moved
+
+    def release(self, organization_id: str, job_id: str) -> Job:
+        """Let a held job go on to its printer. Raises Conflict when it is not held."""
+        job = self.job(organization_id, job_id)
+        if job.state is not State.HELD:
+            raise Conflict(f"job {job.id} is {job.state}, not held", code="not_held",
+                           remedy="nothing has to be released; look at the job's state")  # fmt: skip
+        if job.document_gone:
+            raise Conflict(f"the document of job {job.id} is not kept any more", code="document_gone",
+                           remedy="cancel it and send it again as a new job")  # fmt: skip
+        return self._queue(job, "released by a person", duplicate=self._may_be_out(job))
+
+    def release_all(self, organization_id: str, *, device_id: str | None = None, reason: str | None = None) -> int:
+        """Release every held job of a printer, or held for a reason. How many there were."""
+        return self._each_held(self.release, organization_id, device_id, reason)
+
+    def discard_all(self, organization_id: str, *, device_id: str | None = None, reason: str | None = None) -> int:
+        """Cancel every held job of a printer, or held for a reason. How many there were."""
+        return self._each_held(self.cancel, organization_id, device_id, reason)
+
+    def _each_held(
+        self, command: Callable[[str, str], Job], organization_id: str, device_id: str | None, reason: str | None
+    ) -> int:
+        done = 0
+        for job_id in self._store.jobs.held(organization_id, device_id=device_id, reason=reason):
+            with suppress(Conflict, NotFound):  # somebody else was faster with that one, or its document is gone
+                command(organization_id, job_id)
+                done += 1
+        return done
+
+    def move(self, organization_id: str, job_id: str, device: Device) -> Job:
+        """Give a job that was not sent yet to another printer. Raises Conflict, Invalid."""
+        job = self.job(organization_id, job_id)
+        if device.device_type != PRINTER or device.id == job.device_id:
+            raise Invalid(f"job {job.id} is already at {device.name}" if device.id == job.device_id else
+                          f"{device.name} is no printer", field="printer", remedy="name another printer")  # fmt: skip
+        text = f"moved from {job.device_name} to {device.name}"
+        moved = self._store.jobs.transfer(job, device, _MOVABLE, text)
+        if moved is None:
+            now = self.job(organization_id, job_id)
+            raise Conflict(f"job {job_id} is {now.state}; it can no longer be moved", code="already_sent",
+                           remedy="reprint it on the other printer if it is not out")  # fmt: skip
+        self._store.lanes.stop(job_id, job.launch)
+        if moved.state in WAITING:
+            self._store.lanes.push(moved)
+        return moved
+
+    def expire(self, organization_id: str, job_id: str, launch: int, text: str) -> None:
+        """The job's own time is over before it was sent."""
+        if self._store.jobs.move(organization_id, job_id, WAITING, State.EXPIRED, launch=launch, text=text):
+            self._store.lanes.stop(job_id, launch)
 
     def resolve(self, organization_id: str, job_id: str, answer: Answer) -> Job:
         """A person says what became of an unconfirmed job."""

@@ -12,6 +12,7 @@
     +-- TooMany        429   retry_after_s says when
     +-- Internal       500   our fault; the log has the details
     +-- Unavailable    503   try again soon
+    +-- DiskLow        507   nothing more is taken in before there is room again
 """
 
 from __future__ import annotations
@@ -81,3 +82,7 @@ class Internal(BridgeError):
 
 class Unavailable(BridgeError):
     http, code = 503, "unavailable"
+
+
+class DiskLow(BridgeError):
+    http, code = 507, "disk_low"

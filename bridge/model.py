@@ -39,6 +39,9 @@ ENDED = frozenset({State.DELIVERED, State.PRINTED, State.FAILED, State.CANCELLED
 """Nothing more happens unless somebody launches the job again."""
 
 MAX_COPIES = 999
+MAX_STRIKES = 3
+"""Crashes of the render child, or failures of our own before a byte left: then the job is held as poison."""
+
 PRINTER = 1
 """Cloudlinker's device_type of a printer; also its job_type of a print job."""
 
@@ -97,7 +100,7 @@ class Options:
 
     rotate: "auto" or degrees clockwise. fit: "shrink" (to the label, never enlarged) or "none". dither: photographs.
     collate: repeat the page sequence (None: yes for more than one page). force: send raw data in a language the
-    printer is not known to speak.
+    printer is not known to speak. pages: only these of the document, from 1: "2" or "2-5".
     """
 
     rotate: Literal["auto", 0, 90, 180, 270] = "auto"
@@ -105,6 +108,19 @@ class Options:
     dither: bool = False
     collate: bool | None = None
     force: bool = False
+    pages: str | None = None
+
+    def page_range(self) -> tuple[int, int | None]:
+        """(pages to leave out at the beginning, pages to print after them; None: all). Raises ValueError."""
+        if self.pages is None:
+            return 0, None
+        first, dash, last = self.pages.partition("-")
+        if not all(each.isascii() and each.isdigit() and len(each) < 7 for each in (first, last if dash else first)):
+            raise ValueError(f'pages is a page ("2") or a range ("2-5"), not {self.pages[:40]!r}')
+        begin, end = int(first), int(last if dash else first)
+        if not 1 <= begin <= end:
+            raise ValueError(f"pages {self.pages!r}: pages count from 1, and the first comes first")
+        return begin - 1, end - begin + 1
 
     def to_json(self) -> str:
         """Only what differs from the default, as JSON."""
@@ -128,7 +144,8 @@ class JobRequest:
     """One wish to print, the same whichever dialect it came in.
 
     declared: what the caller says the document is (never believed, only hinted). payload: the dialect's own text, kept
-    to be given back unchanged. external_id, account: the identity of a job a cloud gave us.
+    to be given back unchanged. external_id, account: the identity of a job a cloud gave us. hold: launched, but not
+    sent before somebody releases it. expires_at: Unix seconds; not sent afterwards. reprint_of: the job it repeats.
     """
 
     organization_id: str
@@ -148,6 +165,9 @@ class JobRequest:
     origin: str | None = None
     account: str | None = None
     external_id: str | None = None
+    hold: bool = False
+    expires_at: float | None = None
+    reprint_of: str | None = None
 
 
 # ---- rows -----------------------------------------------------------------------------------------------------
@@ -170,7 +190,10 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A printer of a client. closings, left_open: how often its far side was seen to close, or not to (see deliver)."""
+    """A printer of a client. closings, left_open: how often its far side was seen to close, or not to (see deliver).
+
+    settings: of a printer that was added while the bridge ran, JSON with the keys of [[printers]].
+    """
 
     serial: int
     id: str
@@ -186,6 +209,7 @@ class Device:
     pause_reason: str | None
     closings: int
     left_open: int
+    settings: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +218,7 @@ class Job:
 
     kind: what the document is ("pdf", "zpl", "raw" ...; None until known). pages: pages of the document once drawn.
     launch: 1 at the first launch, one more at each relaunch. note: what preparing did to the document (shrunk ...).
+    strikes: how often it broke something of ours; see MAX_STRIKES. document_gone: its document was not kept for ever.
     """
 
     serial: int
@@ -227,6 +252,10 @@ class Job:
     possible_duplicate: bool
     created_at: float
     updated_at: float
+    expires_at: float | None = None
+    strikes: int = 0
+    reprint_of: str | None = None
+    document_gone: bool = False
 
     @property
     def is_raw(self) -> bool:
@@ -264,16 +293,20 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. origin set: a web page, which sees its own jobs only. local: our own dashboard on this machine."""
+    """Who asks. origin: of the web page that does, None for a program. for_pages: the key is bound to origins.
+
+    Whoever shows a key made for pages sees its own jobs only, also as a program: anybody can read it in the page.
+    """
 
     organization_id: str
     key_id: str | None = None
     scopes: frozenset[str] = frozenset()
     origin: str | None = None
+    for_pages: bool = False
 
     @property
     def own_jobs_only(self) -> bool:
-        return self.origin is not None
+        return self.origin is not None or (self.for_pages and "admin" not in self.scopes)
 
 
 @dataclass(slots=True)
@@ -357,5 +390,8 @@ def to_dict(job: Job, progress: Progress | None) -> dict[str, Any]:
         "possible_duplicate": job.possible_duplicate,
         "created_at": job.created_at,
         "updated_at": job.updated_at,
+        "expires_at": job.expires_at,
+        "reprint_of": job.reprint_of,
+        "document_kept": job.size is not None and not job.document_gone,
         "progress": progress.to_dict() if progress else None,
     }

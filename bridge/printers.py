@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from bridge.errors import NotFound
-from bridge.model import PRINTER, Device
+from bridge.model import PRINTER, Device, JobRequest, Template
 from bridge.store import Store
 from bridge.store.lanes import Lane
 
@@ -24,6 +25,29 @@ def find(store: Store, organization_id: str, client_id: str, wanted: str) -> Dev
         raise NotFound(f"there is no printer {wanted[:64]!r}", field="printer",
                        remedy="`print-bridge printers` and GET /v1/printers list them by name and id")  # fmt: skip
     return found
+
+
+TEST_LABEL = "test-4x6"
+
+
+def test_label(device: Device, machine: str, now: time.struct_time | None = None) -> JobRequest:
+    """What prints the test label. machine: what this one is called."""
+    now = now or time.localtime()
+    fields = {
+        "printer": _one_line(device.name),
+        "when": time.strftime("%Y-%m-%d %H:%M:%S", now),
+        "bridge": _one_line(machine),
+        "code": time.strftime("PB-%Y%m%d-%H%M%S", now),
+    }
+    return JobRequest(
+        organization_id=device.organization_id, device_id=device.id, dialect="v1", title="Test label",
+        document=Template(TEST_LABEL, fields),
+    )  # fmt: skip
+
+
+def _one_line(text: str) -> str:
+    """A name as the test label can show it."""
+    return "".join(c for c in text if c.isprintable())[:60] or "-"
 
 
 def to_dict(device: Device, lane: Lane | None) -> dict[str, Any]:

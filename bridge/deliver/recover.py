@@ -12,18 +12,26 @@ log = logging.getLogger(__name__)
 
 
 def recover(store: Store, organization_id: str, client_id: str) -> None:
-    """Name every doubt the last run left behind, and drop its stray files. To be called before anything starts."""
+    """Name every doubt the last run left behind. To be called before anything starts."""
     for job in store.jobs.interrupted(organization_id, client_id):
-        text = f"{_doubt(store, job)}: the bridge was cut off while sending it (power, crash or kill)"
-        attempts = store.jobs.attempts(organization_id, job.id)
-        store.jobs.end_attempt(
-            job, attempts[-1]["number"], State.UNCONFIRMED, bytes_sent=None, evidence="cut", text=text
-        )()
-        log.warning("%s: job %s unconfirmed: %s", job.device_name, job.id, text)
-    preparing, _ = store.jobs.page(organization_id, client_id=client_id, states=[State.PREPARING], limit=1_000_000)
-    for job in preparing:
-        store.jobs.waits(organization_id, job.id)
-    store.spool.sweep_strays(store.jobs.exists)
+        _name_doubt(store, job, "the bridge was cut off while sending it (power, crash or kill)")
+    store.jobs.wait_again(organization_id, client_id)
+
+
+def cut_off(store: Store, organization_id: str, job_id: str, why: str) -> None:
+    """One job whose sending ended without a word, if it was being sent."""
+    job = store.jobs.get(organization_id, job_id)
+    if job is not None and job.state is State.SENDING:
+        _name_doubt(store, job, why)
+
+
+def _name_doubt(store: Store, job: Job, why: str) -> None:
+    text = f"{_doubt(store, job)}: {why}"
+    attempts = store.jobs.attempts(job.organization_id, job.id)
+    store.jobs.end_attempt(
+        job, attempts[-1]["number"], State.UNCONFIRMED, bytes_sent=None, evidence="cut", text=text
+    )()
+    log.warning("%s: job %s unconfirmed: %s", job.device_name, job.id, text)
 
 
 def _doubt(store: Store, job: Job) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import random
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from bridge.deliver.doubt import Ledger, doubt
+from bridge.deliver.recover import cut_off
 from bridge.deliver.sheets import Abandoned, Sheets, sheets_of
 from bridge.errors import BridgeError
-from bridge.model import WAITING, Device, Job, Options, PrinterState, State
+from bridge.model import MAX_STRIKES, WAITING, Device, Job, Options, PrinterState, State
 from bridge.store import Store
 from bridge.store.lanes import Lane, Ticket
 from devices import languages
@@ -27,6 +30,7 @@ FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
 NEVER_CLOSES = 3  # times a printer must leave its side open before that counts as its habit
 _CANCELLED = "cancelled before anything was sent"
+EXPIRED = "its time was over before it could be sent; nothing was printed"
 
 AfterSending = Callable[[Path], None]
 """Called with the file a virtual printer wrote."""
@@ -36,20 +40,54 @@ class Worker:
     """One thread, one printer, one connection at a time."""
 
     def __init__(
-        self, store: Store, device: Device, printer: Printer, lane: Lane, after_sending: AfterSending | None = None
-    ) -> None:
+        self, store: Store, device: Device, printer: Printer, lane: Lane, after_sending: AfterSending | None = None,
+        *, hold_older_than_s: float | None = None,
+    ) -> None:  # fmt: skip
+        """hold_older_than_s: after an outage, jobs that waited longer than this wait for a person."""
         self.printer = printer
         self._store = store
         self._device = device
         self._lane = lane
         self._after = after_sending
         self._closings, self._left_open = device.closings, device.left_open
+        self._hold_older_than_s = hold_older_than_s
+        self._returned = True  # the bridge or the printer was away: labels that waited through that may be stale
         self._failures = 0
         self._reachable = False
         self._hurry = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"printer-{device.name}", daemon=True)
+        self._retired = threading.Event()
+        self._thread = self._new_thread()
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name=f"printer-{self._device.name}", daemon=True)
 
     def start(self) -> None:
+        self._thread.start()
+
+    def retire(self, patience_s: float) -> bool:
+        """Finish the label that is being sent, then end; the lane goes on without. False: it takes longer."""
+        self._retired.set()
+        deadline = time.monotonic() + patience_s
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            self._lane.wake()  # again and again: it may just be about to nap
+            self._thread.join(0.05)
+        return not self._thread.is_alive()
+
+    def stay(self) -> None:
+        """Take retire() back: it takes too long."""
+        self._retired.clear()
+        if not self._thread.is_alive():
+            self.revive()
+
+    def revive(self) -> None:
+        """Go on in a new thread after the old one died. What that one had in its hands is named in doubt."""
+        for ticket in self._lane.abandoned():
+            self._store.lanes.leave(ticket)
+            cut_off(self._store, ticket.organization_id, ticket.job_id, "the thread that sent it died")
+            job = self._store.jobs.get(ticket.organization_id, ticket.job_id)
+            if job is not None and job.state in WAITING:
+                self._store.lanes.push(job)
+        self._thread = self._new_thread()
         self._thread.start()
 
     def wait(self, patience_s: float) -> None:
@@ -70,17 +108,19 @@ class Worker:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        while (ticket := self._lane.take()) is not None:
+        while (ticket := self._lane.take(self._retired.is_set)) is not None:
             try:
                 self._serve(ticket)
-            except Exception:
+            except Exception as error:
                 log.exception("%s: job %s: the worker stumbled", self._device.name, ticket.job_id)
-                with suppress(Exception):  # the database, most likely: this thread must outlive its bad day
-                    self._give_back(ticket)
+                try:
+                    self._stumbled(ticket, error)
+                except Exception:  # the database, most likely: this thread must outlive its bad day
+                    self._store.lanes.give_back(ticket)
                 self._lane.nap(self._next_delay())
             if self._lane.paused:
                 self._release_claims("the printer was paused")
-        self._release_claims("the bridge was stopped")
+        self._release_claims("the printer was set up anew" if self._retired.is_set() else "the bridge was stopped")
 
     def _release_claims(self, why: str) -> None:
         """What was claimed ahead and will not be sent now goes back to waiting: nothing of it has left."""
@@ -101,6 +141,9 @@ class Worker:
         job = ticket.job or self._store.jobs.get(ticket.organization_id, ticket.job_id)
         if job is None or job.state not in WAITING or job.launch != ticket.launch:
             self._store.lanes.leave(ticket)
+            return
+        if ticket.claim is None and self._store.lanes.is_overdue(ticket):
+            self._expire(ticket, job)
             return
         sheets = sheets_of(self._store, ticket, job)
         why_not = self._refusal(job)
@@ -132,7 +175,52 @@ class Worker:
                 self._away(ticket, error)
             return
         with closing(line):
+            if claim is None and self._stale(ticket, job):
+                return
             self._attempt(ticket, job, sheets, line, (claim or self._claim(job, sheets))())
+
+    # -- jobs that are not sent now
+
+    def _stale(self, ticket: Ticket, job: Job) -> bool:
+        """After an outage: hold every job that waited too long through it. True when this one is among them."""
+        returned, self._returned = self._returned, False
+        limit = self._hold_older_than_s
+        if not returned or limit is None:
+            return False
+        for other in self._store.lanes.waiting(self._device.id):
+            if other.age_s > limit:
+                self._hold(other, "stale", _stale_text(other.age_s, limit))
+        if ticket.age_s <= limit:
+            return False
+        self._hold(ticket, "stale", _stale_text(ticket.age_s, limit))
+        return True
+
+    def _hold(self, ticket: Ticket, reason: str, text: str) -> None:
+        """Out of the queue until a person decides."""
+        if self._store.jobs.move(
+            ticket.organization_id, ticket.job_id, WAITING, State.HELD, launch=ticket.launch, reason=reason, text=text
+        ):
+            log.warning("%s: job %s held: %s", self._device.name, ticket.job_id, text)
+        self._store.lanes.leave(ticket)
+
+    def _expire(self, ticket: Ticket, job: Job) -> None:
+        self._store.jobs.move(
+            job.organization_id, job.id, WAITING, State.EXPIRED, launch=job.launch, text=EXPIRED
+        )
+        self._store.lanes.leave(ticket)
+
+    def _stumbled(self, ticket: Ticket, error: Exception) -> None:
+        """Our own fault, before anything left. The third time it may be the job's: the others must have their turn."""
+        if self._is_poison(ticket, error):
+            self._hold(ticket, "poison", _poison_text(error))
+        else:
+            self._give_back(ticket)
+
+    def _is_poison(self, ticket: Ticket, error: Exception) -> bool:
+        if isinstance(error, sqlite3.Error):
+            return False  # the disk has a bad day; the job is not to blame
+        job = self._store.jobs.get(ticket.organization_id, ticket.job_id)
+        return job is not None and job.state in WAITING and self._store.jobs.strike(job) >= MAX_STRIKES
 
     def _claim(self, job: Job, sheets: Sheets) -> Callable[[], int | None]:
         return self._store.jobs.begin_attempt(job, bytes_total=sheets.size, pages=sheets.pages)
@@ -221,13 +309,14 @@ class Worker:
     def _broke_off(
         self, ticket: Ticket, job: Job, attempt: int, ledger: Ledger, sent: int, error: Exception
     ) -> None:
-        """Our own fault. Not tried again by itself: it would only break off again, and nobody else got a turn."""
+        """Our own fault. With bytes out it is in doubt; otherwise it is tried again, until it is held as poison."""
         if sent:
             broken = SendInterrupted(f"an internal error ({error})", sent=sent, total=sent)
             self._unconfirmed(ticket, job, attempt, ledger, broken)
-        else:
-            text = f"nothing was sent: an internal error ({error}); the log has the details; launch the job again"
-            self._end(ticket, job, attempt, State.FAILED, 0, None, text)
+            return
+        self._waits_again(job, attempt, f"nothing was sent: an internal error ({error})")
+        self._stumbled(ticket, error)
+        self._lane.nap(self._next_delay())
 
     def _nothing_left(self, ticket: Ticket, job: Job, attempt: int, error: Exception) -> None:
         self._waits_again(job, attempt, str(error))
@@ -321,6 +410,7 @@ class Worker:
     def _away(self, ticket: Ticket, error: Exception) -> None:
         """The printer is not there: its own state, not the job's. Try again, less and less often."""
         self._reachable = self._lane.eager = False
+        self._returned = True
         delay = self._next_delay()
         self._set_state(PrinterState("stopped", (Reason.OFFLINE.value,), f"{error}"))
         self._store.jobs.waits(ticket.organization_id, ticket.job_id)
@@ -354,6 +444,28 @@ class Worker:
         else:
             log.info("%s: %s is over", self._device.name, ", ".join(old.reasons))
         self._store.devices.note(self._device, ", ".join(new.reasons) or "ready", new.text)
+
+
+def _stale_text(age_s: float, limit_s: float) -> str:
+    return (
+        f"it waited {_span(age_s)} while its printer or this bridge was away, more than the {_span(limit_s)} this "
+        "printer allows; release it to print it all the same, or cancel it"
+    )
+
+
+def _poison_text(error: Exception) -> str:
+    return (
+        f"an internal error kept it from being sent {MAX_STRIKES} times ({error}); the log has the details; "
+        "release it to try again"
+    )
+
+
+def _span(seconds: float) -> str:
+    """A duration for people."""
+    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 KNOWN_LANGUAGES = frozenset({*languages.names(), *SIGNATURES})

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bridge.errors import Conflict, Invalid, NotFound, TooLarge
-from bridge.intake.detect import HEAD, Recognize, declared_type, kind_of
+from bridge.intake.detect import HEAD, RAW, Recognize, declared_type, kind_of
 from bridge.intake.fetch import FetchRules, check_url
-from bridge.model import MAX_COPIES, Device, Inline, Job, JobRequest, Template, Upload, Url, new_id
+from bridge.model import MAX_COPIES, Device, Document, Inline, Job, JobRequest, Options, Template, Upload, Url, new_id
 from bridge.store import Store
 from bridge.store.jobs import INLINE_MAX, JobForgotten, KeyReused, NewJob
 from bridge.store.spool import Incoming
 
 TITLE_MAX = 255  # characters kept of a title
 KEY_MAX = 255  # characters of an Idempotency-Key
+EXPIRY_SLACK_S = 3600.0  # seconds by which another machine's clock may be behind ours
 LABEL_FIRST_S = 0.002
 """Seconds an answer waits for the first byte of a label whose printer stands ready: the two threads would otherwise
 take the interpreter from each other, and it is the label that somebody waits for."""
@@ -37,28 +39,37 @@ class Intake:
     """Turns a JobRequest into a durable Job, or says why not."""
 
     def __init__(
-        self, store: Store, *, rules: Callable[[], FetchRules], document_max: int, recognize: Recognize
-    ) -> None:
-        """rules: asked for each URL, because our own ports are known only once they are open. document_max: bytes."""
+        self, store: Store, *, rules: Callable[[], FetchRules], document_max: int, recognize: Recognize,
+        room: Callable[[int], None] = lambda size: None,
+        template: Callable[[str, dict[str, str]], object] = lambda name, fields: None,
+    ) -> None:  # fmt: skip
+        """rules: asked for each URL, because our own ports are known only once they are open. document_max: bytes.
+
+        room: raises DiskLow when so many more bytes should not be taken in. template: raises Invalid for a label
+        template that does not exist or is not filled in right.
+        """
         self._store = store
+        self._room = room
+        self._template = template
         self._rules = rules
         self._max = document_max
         self._recognize = recognize
 
     def receive(self) -> Incoming:
-        """A file in the spool for a document that arrives in pieces."""
-        return self._store.spool.receive()
+        """A file in the spool for a document that arrives in pieces. Raises DiskLow."""
+        return self._store.spool.receive(self._room)
 
     def accept(self, request: JobRequest) -> tuple[Job, bool]:
         """Store the job and queue it if it is to be launched. Returns it, and False when it was known already.
 
-        Raises NotFound, Invalid, TooLarge, Conflict (the Idempotency-Key was used for something else). An upload
-        that does not become a job's document is removed.
+        Raises NotFound, Invalid, TooLarge, Conflict (the Idempotency-Key was used for something else), DiskLow. An
+        upload that does not become a job's document is removed.
         """
         job_id, created = new_id(), False
         new = self._checked(request, job_id)
         lanes = self._store.lanes
-        if new.body is not None and request.launch and lanes.reserve(request.device_id, new.kind):
+        now = request.launch and not request.hold
+        if new.body is not None and now and request.expires_at is None and lanes.reserve(request.device_id, new.kind):
             new = replace(new, claimed=True)
         try:
             if new.upload is not None:
@@ -70,7 +81,7 @@ class Intake:
                 self._store.spool.document(job_id).unlink(missing_ok=True)
             if not created and new.claimed:
                 lanes.unreserve(request.device_id)
-        if created and request.launch:
+        if created and now:
             ticket = lanes.push(job, new.body if job.is_raw else None, attempt=1 if new.claimed else None)
             if ticket is not None and new.claimed:
                 ticket.begun.wait(LABEL_FIRST_S)
@@ -88,6 +99,53 @@ class Intake:
         except JobForgotten as error:
             raise Conflict("the job of this Idempotency-Key has been deleted",
                            remedy="send a new key to print it once more", code="job_deleted") from error  # fmt: skip
+
+    def reprint(
+        self, job: Job, *, device: Device | None = None, label: int | None = None, copies: int | None = None,
+        key_id: str | None = None, origin: str | None = None, idempotency_key: str | None = None,
+    ) -> tuple[Job, bool]:  # fmt: skip
+        """The same document once more as a new job, flagged as a possible duplicate. label: only that page, from 1.
+
+        Raises Conflict when the document is not kept any more, and whatever accept raises.
+        """
+        options = Options.from_json(job.options)
+        if label is not None:
+            options = replace(options, pages=str(self._page_of(job, options, label)))
+        return self.accept(
+            JobRequest(
+                organization_id=job.organization_id, device_id=device.id if device else job.device_id, dialect="v1",
+                document=self._again(job), declared=job.declared or _declared(job), title=job.title,
+                copies=copies if copies is not None else 1 if label is not None else job.copies, options=options,
+                priority=job.priority, idempotency_key=idempotency_key, key_id=key_id, origin=origin,
+                reprint_of=job.id,
+            )  # fmt: skip
+        )
+
+    def _page_of(self, job: Job, options: Options, label: int) -> int:
+        """The page of the document that is label `label` of a job."""
+        if job.is_raw:
+            raise Invalid(f"job {job.id} is printer code; its labels cannot be told apart", field="label",
+                          remedy="reprint all of it")  # fmt: skip
+        if label < 1 or (job.pages is not None and label > job.pages):
+            raise Invalid(f"job {job.id} has {job.pages or 'no'} labels, not {label}", field="label",
+                          remedy="labels count from 1")  # fmt: skip
+        return options.page_range()[0] + label
+
+    def _again(self, job: Job) -> Document:
+        """The document of a job, to be handed in once more."""
+        if job.document_gone or (job.size is None and job.url is None):
+            raise _gone(job)
+        if job.size is None and job.url is not None:
+            return Url(job.url)  # it was never fetched
+        body = self._store.jobs.body(job.organization_id, job.id)
+        if body is not None:
+            return Template.from_json(body) if job.kind == "template" else Inline(body)
+        try:
+            with self._store.spool.document(job.id).open("rb") as file, self.receive() as incoming:
+                shutil.copyfileobj(file, incoming)
+                return incoming.finish()
+        except FileNotFoundError as error:
+            raise _gone(job) from error
 
     def revise(self, job: Job, request: JobRequest) -> Job:
         """Replace device, document and options of a job that was not launched yet. Raises Conflict once it was."""
@@ -117,6 +175,8 @@ class Intake:
         if request.idempotency_key is not None and not 1 <= len(request.idempotency_key) <= KEY_MAX:
             raise Invalid(f"an Idempotency-Key has 1 to {KEY_MAX} characters", field="Idempotency-Key")
         declared = declared_type(request.declared)
+        _check_options(request, self._store.lanes.now())
+        self._room(0)
         body = self._body(request, declared)
         return NewJob(
             request=request if declared == request.declared else replace(request, declared=declared),
@@ -144,6 +204,7 @@ class Intake:
             check_url(document.url, self._rules())
             return _Body(url=document.url)
         if isinstance(document, Template):
+            self._template(document.name, document.fields)
             data = document.to_json()
             return _Body("template", len(data), hashlib.sha256(data).hexdigest(), inline=data)
         return self._held(document, declared, request)
@@ -166,6 +227,27 @@ class Intake:
         return _Body(kind=kind, size=size, sha256=document.sha256, upload=document)
 
 
+def _check_options(request: JobRequest, now: float) -> None:
+    try:
+        request.options.page_range()
+    except ValueError as error:
+        raise Invalid(str(error), field="options.pages", remedy='write one page as "2", a range as "2-5"') from error
+    # Not against the wall clock of another machine to the second: a label that is just late is told so in its state.
+    if request.expires_at is not None and request.expires_at < now - EXPIRY_SLACK_S:
+        raise Invalid("expires_at lies in the past", field="expires_at",
+                      remedy="send a later time (Unix seconds), and check the clocks of both machines")  # fmt: skip
+
+
+def _declared(job: Job) -> str | None:
+    """What to call a document that was recognized before."""
+    return job.kind if job.kind in RAW else None
+
+
+def _gone(job: Job) -> Conflict:
+    return Conflict(f"the document of job {job.id} is not kept any more", code="document_gone",
+                    remedy="send it again as a new job, or raise documents_h under [retention]")  # fmt: skip
+
+
 def clean_title(title: str) -> str:
     """A title that can stand in a log line and on a page: no control or direction characters, not too long."""
     kept = "".join(c for c in title if c.isprintable())
@@ -181,8 +263,10 @@ def _head(document: Inline | Upload) -> bytes:
 
 def _fingerprint(request: JobRequest, body: _Body) -> str:
     """What makes two requests the same wish: everything that would change what is printed, and who asked."""
-    parts = (
+    parts: tuple[object, ...] = (
         request.device_id, body.sha256, body.url, request.copies, request.options.to_json(), request.job_type,
         request.priority, request.launch, request.declared, request.key_id if request.origin else None,
     )  # fmt: skip
+    if request.hold or request.expires_at is not None or request.reprint_of is not None:
+        parts += (request.hold, request.expires_at, request.reprint_of)
     return hashlib.sha256(repr(parts).encode()).hexdigest()

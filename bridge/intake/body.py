@@ -85,7 +85,7 @@ def _body(request: Request, lenient: bool) -> dict[str, Any]:
 
 
 def _trimmed(given: dict[str, Any]) -> dict[str, Any]:
-    trimmed = {name.strip(): value for name, value in given.items()}
+    trimmed = {(name or "").strip(): value for name, value in given.items()}  # a part of a form may have no name
     if len(trimmed) != len(given):
         raise BadRequest("a parameter is given twice, once with spaces around its name")
     return trimmed

@@ -29,13 +29,24 @@ class Collector:
         self._rules = rules
         self._recognize = recognize
         self._stopping = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"fetch-{number}", daemon=True) for number in range(1, THREADS + 1)
-        ]
+        self._in_hand: list[Ticket | None] = [None] * THREADS
+        self._threads = [self._thread(number) for number in range(THREADS)]
+
+    def _thread(self, number: int) -> threading.Thread:
+        return threading.Thread(target=self._run, args=(number,), name=f"fetch-{number + 1}", daemon=True)
 
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
+
+    def revive(self) -> None:
+        """Start again what died; a document that was being fetched is fetched once more."""
+        for number, thread in enumerate(self._threads):
+            if not thread.is_alive():
+                if (ticket := self._in_hand[number]) is not None:
+                    self._store.lanes.give_back(ticket)
+                self._threads[number] = self._thread(number)
+                self._threads[number].start()
 
     def stop(self) -> None:
         """Give up what is being fetched; it is fetched again at the next start. The lanes are closed."""
@@ -46,14 +57,16 @@ class Collector:
     def is_alive(self) -> bool:
         return all(thread.is_alive() for thread in self._threads)
 
-    def _run(self) -> None:
+    def _run(self, number: int) -> None:
         while (ticket := self._store.lanes.next_to_fetch()) is not None:
+            self._in_hand[number] = ticket
             try:
                 self._serve(ticket)
             except Exception as error:
                 log.error("job %s: fetched again in %g s: %s", ticket.job_id, PAUSE_S, error)
                 self._stopping.wait(PAUSE_S)
                 self._store.lanes.give_back(ticket)
+            self._in_hand[number] = None
 
     def _serve(self, ticket: Ticket) -> None:
         """Fetch one document. What is raised is about our own disk or database, and no reason to forget the job."""

@@ -61,6 +61,11 @@ def kind_of(head: bytes, declared: str | None, recognize: Recognize, *, force: b
     raise Invalid(f"the document is {said}{_looks_like(head)}", remedy=_REMEDY, field="document")
 
 
+def kind_or_none(head: bytes, recognize: Recognize) -> str | None:
+    """The same for a document nobody says anything about; None when its first bytes say nothing either."""
+    return _picture(head) or recognize(head)
+
+
 def _picture(head: bytes) -> str | None:
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"

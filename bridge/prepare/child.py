@@ -37,7 +37,8 @@ class DrawRequest:
     None: continuous). rotate: degrees clockwise, or "auto". fit: "shrink" larger pages to the label, or "none" to clip
     them. copies: of the document, said in the printer's own language where that gives the right order; collate: keep
     each copy's pages together (None: when there is more than one page). pages_max: pages in the document. pixels_max:
-    dots of one page at its own size. first_page: from 1.
+    dots of one page at its own size. skip, take: print only `take` pages after the first `skip` (None: all others); all
+    other numbers of pages count only these. first_page: from 1.
     """
 
     kind: str
@@ -52,6 +53,8 @@ class DrawRequest:
     collate: bool | None = None
     pages_max: int = 500
     pixels_max: int = 40_000_000
+    skip: int = 0
+    take: int | None = None
     first_page: int = 1
 
     @property
@@ -145,17 +148,28 @@ def pages(request: DrawRequest, cpu_s: float, data: bytes) -> Iterator[tuple[dic
     except UnknownLanguage as error:
         raise Refused("unknown_language", str(error), "choose one of those for this printer") from error
     document = open_document(request.kind, data, Budget(request.dpi, request.pages_max, request.pixels_max))
-    copies = request.copies_per_page(document.pages)
-    for number in range(request.first_page, document.pages + 1):
+    selected = _selected(request, document.pages)
+    copies = request.copies_per_page(selected)
+    for number in range(request.first_page, selected + 1):
         if number > request.first_page:
             allow_cpu(cpu_s)
-        with _engine_errors(number):
-            facts, bitmap = _rasterize(request, document.sheet(number))
+        with _engine_errors(number + request.skip):
+            facts, bitmap = _rasterize(request, document.sheet(number + request.skip))
         try:
             payload = language.encode(bitmap, copies=copies, media=request.media)
         except ValueError as error:
             raise Refused("not_encodable", f"{request.language}: {error}", "change the job", number) from error
-        yield {"page": number, "of": document.pages, "copies": copies, "size": len(payload)} | facts, payload
+        yield {"page": number, "of": selected, "copies": copies, "size": len(payload)} | facts, payload
+
+
+def _selected(request: DrawRequest, pages: int) -> int:
+    """How many of the document's pages are wanted. Raises Refused when it has fewer."""
+    last = pages if request.take is None else request.skip + request.take
+    if last > pages or request.skip >= pages:
+        there = "one page" if pages == 1 else f"{pages:,} pages"
+        raise Refused("no_such_page", f"page {max(last, request.skip + 1)} is wanted, the document has {there}",
+                      "choose others with the option pages")  # fmt: skip
+    return last - request.skip
 
 
 @contextmanager

@@ -65,9 +65,14 @@ def load(name: str) -> LabelTemplate:
     known = names()
     if name not in known:  # asked of the folder's own list: a name never becomes part of a path unchecked
         raise Invalid(f"there is no label template {name[:64]!r}", remedy=f"use one of {', '.join(known)}",
-                      field="template")  # fmt: skip
+                      field="template", code="unknown_template")  # fmt: skip
     raw = tomllib.loads((templates_folder() / "labels" / f"{name}.toml").read_text("utf-8"))
     return LabelTemplate(name=name, **raw)
+
+
+def check(name: str, fields: dict[str, str]) -> None:
+    """Raise Invalid when there is no such template, or these are not its fields."""
+    _checked(load(name), fields)
 
 
 def expand(name: str, fields: dict[str, str], dpi: int) -> bytes:

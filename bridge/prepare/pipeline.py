@@ -21,6 +21,7 @@ from devices.printer import Printer
 
 log = logging.getLogger(__name__)
 
+PAUSE_S = 5.0  # before a document is drawn again that the disk had no room for
 PATIENCE_S = (0.0, 0.3)
 """One drawing thread each: the second takes only what the first was too busy for this long to begin."""
 
@@ -36,17 +37,39 @@ class Pipeline:
         self._printers = printers
         self._pages_max, self._pixels_max = pages_max, pixels_max
         self.children = [RenderChild(limits) for _ in PATIENCE_S]
-        self._threads = [
-            threading.Thread(target=self._run, args=each, name=f"draw-{number}", daemon=True)
-            for number, each in enumerate(zip(PATIENCE_S, self.children, strict=True), 1)
-        ]
+        self._stopping = threading.Event()
+        self._in_hand: list[Ticket | None] = [None] * len(PATIENCE_S)
+        self._threads = [self._thread(number) for number in range(len(PATIENCE_S))]
+
+    def _thread(self, number: int) -> threading.Thread:
+        return threading.Thread(target=self._run, args=(number,), name=f"draw-{number + 1}", daemon=True)
 
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
 
+    def revive(self) -> None:
+        """Start again what died. A document that was being drawn is drawn once more, from its first page."""
+        for number, thread in enumerate(self._threads):
+            if not thread.is_alive():
+                self._threads[number] = self._thread(number)
+                self._threads[number].start()
+                if (ticket := self._in_hand[number]) is not None:
+                    self._draw_again(ticket)
+
+    def _draw_again(self, ticket: Ticket) -> None:
+        if ticket.output is not None:
+            ticket.output.finish(RenderFailed("drawing broke off"))
+            if ticket.output.page_count:
+                return  # the worker has it: it ends the job after the pages that are ready
+        self._store.lanes.leave(ticket)
+        job = self._store.jobs.get(ticket.organization_id, ticket.job_id)
+        if job is not None and job.state in WAITING:
+            self._store.lanes.push(job)
+
     def stop(self) -> None:
         """End the children; a drawing that is cut off is begun again at the next start. The lanes are closed."""
+        self._stopping.set()
         for child in self.children:
             child.close()
         for thread in self._threads:
@@ -60,14 +83,21 @@ class Pipeline:
         for child in self.children:
             child.rest()
 
-    def _run(self, patience_s: float, child: RenderChild) -> None:
-        while (ticket := self._store.lanes.next_to_draw(patience_s)) is not None:
+    def _run(self, number: int) -> None:
+        while (ticket := self._store.lanes.next_to_draw(PATIENCE_S[number])) is not None:
+            self._in_hand[number] = ticket
             try:
-                self.prepare(ticket, child)
+                self.prepare(ticket, self.children[number])
+            except OSError as error:  # our own disk, most likely full: no fault of the document
+                log.error("job %s: drawn again in %g s: %s", ticket.job_id, PAUSE_S, error)
+                self._stopping.wait(PAUSE_S)
+                with suppress(Exception):
+                    self._draw_again(ticket)
             except Exception:
                 log.exception("job %s: preparing stumbled", ticket.job_id)
                 with suppress(Exception):  # the database, most likely: this thread must outlive its bad day
                     self._fail(ticket, "an internal error while preparing it; the log has the details")
+            self._in_hand[number] = None
 
     def prepare(self, ticket: Ticket, child: RenderChild) -> None:
         """Draw one job; its first page makes it ready for the worker, the others follow while that one prints."""
@@ -94,11 +124,12 @@ class Pipeline:
         options = Options.from_json(job.options)
         encoder = printer.encoder()
         kind = "svg" if job.kind == "template" else job.kind
+        skip, take = options.page_range()
         return DrawRequest(
             kind or "", printer.language, printer.media.dpi, printer.media.width_mm, printer.media.height_mm,
             rotate=options.rotate, fit=options.fit, dither=options.dither,
             copies=job.copies if encoder.copies_in_language else 1, collate=options.collate,
-            pages_max=self._pages_max, pixels_max=self._pixels_max,
+            pages_max=self._pages_max, pixels_max=self._pixels_max, skip=skip, take=take,
         )  # fmt: skip
 
     def _document(self, job: Job, printer: Printer) -> bytes | Path:
@@ -132,13 +163,27 @@ class Pipeline:
 
     def _cannot(self, ticket: Ticket, output: Output, error: BridgeError | UnknownLanguage) -> None:
         """Nothing could be drawn: the job fails here. Pages may have left already: the worker ends it."""
+        if isinstance(error, RenderFailed) and error.code == "render_stopped":
+            output.finish(error)
+            if not output.page_count:  # the bridge is being stopped: the job waits, the next start draws it again
+                self._store.lanes.leave(ticket)
+            return
         text = str(error)
         if isinstance(error, UnknownLanguage):
             text += "; send printer code of its own language, or use a printer that speaks one of those"
         output.finish(error if isinstance(error, BridgeError) else Invalid(text))
-        self._fail(ticket, text)
+        if error_is_poison(error):
+            self._hold(ticket, f"{text}; it is held so that it harms nothing else, release it to try once more")
+        else:
+            self._fail(ticket, text)
 
     def _fail(self, ticket: Ticket, text: str) -> None:
+        self._put_away(ticket, State.FAILED, text)
+
+    def _hold(self, ticket: Ticket, text: str) -> None:
+        self._put_away(ticket, State.HELD, text, reason="poison")
+
+    def _put_away(self, ticket: Ticket, to: State, text: str, **columns: str) -> None:
         """End a job of which no page is ready. Once one is, the worker has it, finds the error there and ends it."""
         output = ticket.output
         if output is not None and output.page_count:
@@ -146,10 +191,15 @@ class Pipeline:
         if output is not None:
             output.remove()
         if not ticket.stopped and self._store.jobs.move(
-            ticket.organization_id, ticket.job_id, WAITING, State.FAILED, launch=ticket.launch, text=text
+            ticket.organization_id, ticket.job_id, WAITING, to, launch=ticket.launch, text=text, **columns
         ):
-            log.warning("job %s failed: %s", ticket.job_id, text)
+            log.warning("job %s %s: %s", ticket.job_id, to.value, text)
         self._store.lanes.leave(ticket)
+
+
+def error_is_poison(error: Exception) -> bool:
+    """Whether the document broke the drawing engine itself, again and again."""
+    return isinstance(error, RenderFailed) and error.code == "render_crashed"
 
 
 def note(page: PageDrawn) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bridge.errors import BridgeError
+from bridge.model import MAX_STRIKES
 from bridge.prepare.child import DrawRequest, request_frame
 from bridge.prepare.process import Ended, Late, Nonsense, Process
 
@@ -121,16 +122,21 @@ class RenderChild:
     def draw(self, request: DrawRequest, document: bytes | Path, on_page: OnPage) -> int:
         """Draw `document` and return how many pages it has, or the last page given away when on_page said no.
 
-        After a crash the pages still missing are tried once more on a fresh child; a limit that was hit is final. No
-        page is given to on_page twice. What on_page raises comes out of here. Raises RenderFailed.
+        After a crash the pages still missing are tried again on a fresh child, until it has died three times on the
+        same document; a limit that was hit is final. No page is given to on_page twice. What on_page raises comes out
+        of here. Raises RenderFailed.
         """
         with self._turn:
             task = _Task(request, on_page)
-            try:
-                self._attempt(task, document)
-            except _Crashed as first:
-                log.warning("the render child died while drawing page %d (%s); one more try", task.page, first)
-                self._last_attempt(task, document)
+            for tries_left in range(MAX_STRIKES - 1, -1, -1):
+                try:
+                    self._attempt(task, document)
+                except _Crashed as error:
+                    log.warning("the render child died while drawing page %d (%s)", task.page, error)
+                    if not tries_left:
+                        raise _poison(task.page, error) from error
+                else:
+                    break
             return task.page - 1
 
     def rest(self) -> bool:
@@ -153,17 +159,6 @@ class RenderChild:
             process.kill()
         with self._turn:
             self._discard()
-
-    def _last_attempt(self, task: _Task, document: bytes | Path) -> None:
-        try:
-            self._attempt(task, document)
-        except _Crashed as error:
-            raise RenderFailed(
-                f"the drawing engine crashed twice on page {task.page} ({error})",
-                remedy="print the document to a new PDF and send that",
-                code="render_crashed",
-                page=task.page,
-            ) from error
 
     def _attempt(self, task: _Task, document: bytes | Path) -> None:
         """Draw what is left of the task on a child in good health. Whatever goes wrong, it is not used again."""
@@ -247,6 +242,15 @@ class RenderChild:
         process, self._process = self._process, None
         if process:
             process.end()
+
+
+def _poison(page: int, error: Exception) -> RenderFailed:
+    return RenderFailed(
+        f"the drawing engine crashed {MAX_STRIKES} times on page {page} ({error})",
+        remedy="print the document to a new PDF and send that",
+        code="render_crashed",
+        page=page,
+    )
 
 
 class _Task:

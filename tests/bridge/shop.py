@@ -76,21 +76,22 @@ class Shop:
         found = self.store.devices.by_name(self.org, self.client.id, name)
         return found or self.store.devices.add(self.org, self.client.id, name, from_config=True)
 
-    def lane(self, name: str = "dock", *, ordered: bool = False) -> Lane:
-        """The lane of a printer, with all that waits for it, and no worker."""
+    def lane(self, name: str = "dock", *, ordered: bool = False, waited_s: float = 0.0) -> Lane:
+        """The lane of a printer, with all that waits for it, since waited_s, and no worker."""
         device = self.device(name)
         lane = self.store.lanes.open(device.id, ordered=ordered, paused=device.paused)
         for job in self.store.jobs.waiting(self.org, device.id):
-            self.store.lanes.push(job)
+            self.store.lanes.push(job, waited_s=waited_s)
         return lane
 
     def worker(
-        self, uri: str, name: str = "dock", *, ordered: bool = False, language: str = "zpl", **settings: Any
-    ) -> Lane:
+        self, uri: str, name: str = "dock", *, ordered: bool = False, language: str = "zpl",
+        hold_older_than_s: float | None = None, waited_s: float = 0.0, **settings: Any,
+    ) -> Lane:  # fmt: skip
         """A printer at work. settings: see Settings."""
-        device, lane = self.device(name), self.lane(name, ordered=ordered)
+        device, lane = self.device(name), self.lane(name, ordered=ordered, waited_s=waited_s)
         printer = Printer(name, uri, language, Media(203, 101.6, 152.4), Settings(**settings))
-        worker = Worker(self.store, device, printer, lane)
+        worker = Worker(self.store, device, printer, lane, hold_older_than_s=hold_older_than_s)
         worker.start()
         self._workers.append(worker)
         return lane

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from bridge.deliver.recover import recover
 from bridge.errors import BridgeError, Conflict, Invalid, NotFound, TooLarge
 from bridge.model import Inline, Options, State, Template, Upload, Url
 from tests.bridge.shop import LABEL, PDF, Shop, full_disk, together
@@ -209,5 +208,5 @@ def test_changing_and_launching_at_once_print_one_of_both_documents(shop: Shop) 
 def test_a_crash_between_the_file_and_the_row_leaves_a_stray_that_boot_removes(shop: Shop) -> None:
     job = shop.send(LARGE)
     shop.store.spool.keep(upload(shop), "01980000-0000-7000-8000-000000000000")
-    recover(shop.store, shop.org, shop.client.id)
+    shop.store.spool.sweep_strays(shop.store.jobs.exists)
     assert files(shop) == [job.id]

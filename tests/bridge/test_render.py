@@ -15,6 +15,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -507,6 +508,26 @@ def killing(child: RenderChild, number: int, seen: list[int], *pages: int) -> Ca
     return on_page
 
 
+@pytest.mark.parametrize(
+    ("skip", "take", "wanted"), [(0, 1, [1]), (2, 3, [3, 4, 5]), (4, None, [5]), (0, 5, [1, 2, 3, 4, 5])]
+)
+def test_only_the_pages_that_are_asked_for_are_drawn(
+    studio: RenderChild, skip: int, take: int | None, wanted: list[int]
+) -> None:
+    whole = draw(studio, LABEL, batch(5))
+    some = draw(studio, replace(LABEL, skip=skip, take=take), batch(5))
+    assert [page.data for page in some] == [whole[number - 1].data for number in wanted]
+    assert [(page.page, page.of) for page in some] == [(n, len(wanted)) for n in range(1, len(wanted) + 1)]
+
+
+@pytest.mark.parametrize(("skip", "take", "wanted"), [(5, 1, 6), (3, 3, 6), (9, None, 10)])
+def test_pages_a_document_does_not_have_are_refused(skip: int, take: int | None, wanted: int) -> None:
+    with RenderChild() as child, pytest.raises(RenderFailed) as caught:
+        draw(child, replace(LABEL, skip=skip, take=take), batch(5))
+    assert caught.value.code == "no_such_page"
+    assert f"page {wanted} is wanted, the document has 5 pages" in str(caught.value)
+
+
 @posix
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT])
 def test_after_a_crash_the_missing_pages_are_drawn_by_a_fresh_child(number: int) -> None:
@@ -520,11 +541,11 @@ def test_after_a_crash_the_missing_pages_are_drawn_by_a_fresh_child(number: int)
 
 
 @posix
-def test_a_second_crash_ends_the_job() -> None:
+def test_a_third_crash_ends_the_job() -> None:
     seen: list[int] = []
     with RenderChild() as child:
         with pytest.raises(RenderFailed) as caught:
-            child.draw(LABEL, batch(300), killing(child, signal.SIGSEGV, seen, 3, 100))
+            child.draw(LABEL, batch(300), killing(child, signal.SIGSEGV, seen, 3, 50, 100))
         assert caught.value.code == "render_crashed" and "SIGSEGV" in caught.value.text
         assert caught.value.page == seen[-1] + 1
         assert len(draw(child, LABEL, shipping_label(1))) == 1

@@ -244,20 +244,22 @@ def test_a_page_that_cannot_be_drawn_after_others_left_fails_and_says_which(shop
         assert (shop.state(job), printer.wait_for(1)) == ("failed", [b"page 1,page 2;"])
 
 
-def test_a_document_that_vanished_fails_and_the_next_job_goes_on(shop: Shop) -> None:
+def test_a_document_that_vanished_fails_one_that_cannot_be_read_is_held_and_the_next_job_goes_on(shop: Shop) -> None:
     with FakePrinter() as printer:
         lost, unreadable, good = shop.send(LABEL * 100), shop.send(LABEL * 101), shop.send()
         shop.store.spool.document(lost.id).unlink()
         shop.store.spool.document(unreadable.id).unlink()
         shop.store.spool.document(unreadable.id).mkdir()
         shop.worker(printer.uri)
-        assert shop.wait(good).state == "delivered"
+        assert shop.wait(good, timeout=30).state == "delivered"
         assert printer.jobs == [LABEL]
         shop.store.spool.document(unreadable.id).rmdir()
-    assert [shop.state(job) for job in (lost, unreadable)] == ["failed", "failed"]
+    assert [shop.state(job) for job in (lost, unreadable)] == ["failed", "held"]
     assert shop.job(lost).text == "its document is no longer kept; send the job again with the document"
-    assert shop.job(unreadable).text.startswith("nothing was sent: an internal error")
-    assert shop.control.launch(shop.org, unreadable.id).possible_duplicate is False
+    assert shop.job(unreadable).text.startswith("an internal error kept it from being sent 3 times")
+    assert (shop.job(unreadable).reason, shop.job(unreadable).strikes) == ("poison", 3)
+    released = shop.control.release(shop.org, unreadable.id)
+    assert (released.state, released.possible_duplicate, released.strikes) == ("queued", False, 0)
 
 
 # -- learning how a printer closes

@@ -1,0 +1,227 @@
+"""Printers that are added, changed and removed while the bridge runs: no job is lost, none is printed twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.config import PrinterConfig
+from bridge.deliver import worker
+from bridge.errors import Conflict, Invalid, NotFound
+from bridge.fleet import Fleet
+from bridge.model import Device, State
+from tests.bridge.shop import LABEL, PDF, Shop, until
+from tests.fake.printer import FakePrinter
+
+
+class Yard(Shop):
+    """A shop whose printers are a fleet's."""
+
+    def __init__(self, folder: Path, configured: list[PrinterConfig] | None = None) -> None:
+        super().__init__(folder)
+        self.fleet = Fleet(
+            self.store, self.control, organization_id=self.org, client_id=self.client.id, folder=folder
+        )
+        self.fleet.assemble(configured or [])
+        self.fleet.go()
+
+    def stop(self, patience_s: float = 0.0) -> None:
+        self.store.lanes.close()
+        self.fleet.stop(patience_s)
+        super().stop()
+
+    def named(self, name: str) -> Device:
+        found = self.store.devices.by_name(self.org, self.client.id, name)
+        assert found is not None, name
+        return found
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Iterator[Yard]:
+    with Yard(tmp_path) as yard:
+        yield yard
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "FIRST_RETRY_S", 0.05)
+    monkeypatch.setattr(worker, "LAST_RETRY_S", 0.2)
+
+
+def config(name: str, uri: str, **keys: Any) -> PrinterConfig:
+    return PrinterConfig(name=name, uri=uri, **keys)
+
+
+# -- at run time
+
+
+def test_a_printer_that_was_added_prints_and_is_there_again_after_a_restart(tmp_path: Path) -> None:
+    with FakePrinter() as printer:
+        with Yard(tmp_path) as yard:
+            device = yard.fleet.add({"name": "dock", "uri": printer.uri, "dpi": 300})
+            assert yard.wait(yard.send()).state == "delivered"
+        with Yard(tmp_path) as yard:
+            assert yard.named("dock").id == device.id
+            settings = yard.fleet.settings(device.id)
+            assert settings is not None and (settings["uri"], settings["dpi"]) == (printer.uri, 300)
+            assert yard.wait(yard.send()).state == "delivered"
+        assert printer.jobs == [LABEL, LABEL]
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({}, "name: is missing"),
+        ({"name": "x"}, "uri: is missing"),
+        ({"name": "x", "uri": "tcp://"}, "tcp"),
+        ({"name": "x", "uri": "gopher://x"}, "gopher"),
+        ({"name": "x", "uri": "tcp://h", "language": "klingon"}, "unknown language 'klingon'"),
+        ({"name": "x", "uri": "tcp://h", "dpi": 3}, "dpi: "),
+        ({"name": "x", "uri": "tcp://h", "colour": "red"}, "unknown key 'colour'; allowed here: name, uri"),
+        ({"name": 7, "uri": "tcp://h"}, "name: "),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused_with_the_key_at_fault(
+    yard: Yard, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        yard.fleet.add(settings)
+    assert said in str(caught.value) and caught.value.remedy
+    assert yard.fleet.printers == {}
+
+
+def test_a_name_that_is_taken_is_refused(yard: Yard) -> None:
+    yard.fleet.add({"name": "dock", "uri": "virtual://dock"})
+    with pytest.raises(Conflict, match="there is a printer called 'dock' already"):
+        yard.fleet.add({"name": "dock", "uri": "tcp://elsewhere"})
+
+
+def test_a_printer_can_get_another_address_and_its_queue_follows(yard: Yard) -> None:
+    with FakePrinter(refuse=True) as old, FakePrinter() as new:
+        device = yard.fleet.add({"name": "dock", "uri": old.uri})
+        jobs = [yard.send(LABEL + b"%d" % number) for number in range(4)]
+        yard.fleet.change(device.id, {"uri": new.uri})
+        assert [yard.wait(job).state for job in jobs] == ["delivered"] * 4
+        assert new.jobs == [LABEL + b"%d" % number for number in range(4)] and old.jobs == []
+
+
+def test_what_was_drawn_for_the_old_settings_is_drawn_again(yard: Yard) -> None:
+    with FakePrinter(refuse=True) as old, FakePrinter() as new:
+        device = yard.fleet.add({"name": "dock", "uri": old.uri, "dpi": 203})
+        job = yard.send(PDF)
+        yard.drawing(b"^XA 203 dpi ^XZ", of=1)
+        yard.fleet.change(device.id, {"dpi": 300, "uri": new.uri})
+        yard.drawing(b"^XA 300 dpi ^XZ", of=1).output.finish()  # type: ignore[union-attr]
+        assert yard.wait(job).state == "delivered"
+        assert new.jobs == [b"^XA 300 dpi ^XZ"]
+
+
+def test_a_printer_keeps_its_id_and_history_through_a_new_name(yard: Yard) -> None:
+    with FakePrinter() as printer:
+        device = yard.fleet.add({"name": "dock", "uri": printer.uri})
+        yard.wait(yard.send())
+        renamed = yard.fleet.change(device.id, {"name": "gate"})
+        assert (renamed.id, renamed.name) == (device.id, "gate")
+        assert yard.wait(yard.send(name="gate")).state == "delivered"
+
+
+def test_a_printer_with_jobs_is_not_removed_unless_they_are_given_up(yard: Yard) -> None:
+    with FakePrinter(refuse=True) as printer:
+        device = yard.fleet.add({"name": "dock", "uri": printer.uri})
+        waiting, held = yard.send(), yard.send(hold=True)
+        with pytest.raises(Conflict, match="dock still has 2 jobs to print"):
+            yard.fleet.remove(device.id, cancel_jobs=False)
+        yard.fleet.remove(device.id, cancel_jobs=True)
+        assert [yard.state(job) for job in (waiting, held)] == ["cancelled", "cancelled"]
+        assert yard.store.devices.get(yard.org, device.id) is None
+        printer.switch_on()
+        with pytest.raises(NotFound):
+            yard.fleet.remove(device.id, cancel_jobs=True)
+        assert printer.jobs == []
+
+
+# -- by the configuration
+
+
+def test_a_printer_of_the_configuration_is_changed_there_only(tmp_path: Path) -> None:
+    with Yard(tmp_path, [config("dock", "virtual://dock")]) as yard:
+        device_id = yard.named("dock").id
+        for forbidden in (
+            lambda: yard.fleet.change(device_id, {"dpi": 300}), lambda: yard.fleet.remove(device_id, cancel_jobs=True)
+        ):  # fmt: skip
+            with pytest.raises(Conflict, match="set up in this bridge's configuration") as caught:
+                forbidden()
+            assert "reload" in caught.value.remedy
+
+
+def test_a_reload_adds_changes_and_removes_printers_and_drops_no_job(tmp_path: Path) -> None:
+    with FakePrinter(refuse=True) as away, FakePrinter() as here, FakePrinter() as third:
+        before = [config("dock", away.uri), config("gone", away.uri), config("same", here.uri)]
+        with Yard(tmp_path, before) as yard:
+            moved, stranded, untouched = (yard.send(name=name) for name in ("dock", "gone", "same"))
+            after = [config("dock", here.uri), config("same", here.uri), config("new", third.uri)]
+            assert sorted(yard.fleet.reload(after)) == [
+                "printer dock changed", "printer gone removed", "printer new added",
+            ]  # fmt: skip
+            assert yard.fleet.reload(after) == []
+            fresh = yard.send(name="new")
+            assert [yard.wait(job).state for job in (moved, untouched, fresh)] == ["delivered"] * 3
+            assert yard.state(stranded) in ("queued", "preparing")
+            back = [*after, config("gone", third.uri)]
+            assert yard.fleet.reload(back) == ["printer gone added"]
+            assert yard.wait(stranded).state == "delivered"
+        assert (len(here.jobs), len(third.jobs), away.jobs) == (2, 2, [])
+
+
+def test_an_added_printer_is_left_alone_by_a_reload(yard: Yard) -> None:
+    device = yard.fleet.add({"name": "mine", "uri": "virtual://mine"})
+    assert yard.fleet.reload([config("dock", "virtual://dock")]) == ["printer dock added"]
+    assert yard.fleet.settings(device.id) is not None
+
+
+def test_the_configuration_takes_over_a_printer_that_was_added(tmp_path: Path) -> None:
+    with Yard(tmp_path) as yard:
+        device = yard.fleet.add({"name": "dock", "uri": "virtual://old"})
+    with Yard(tmp_path, [config("dock", "virtual://new")]) as yard:
+        settings = yard.fleet.settings(device.id)
+        assert settings is not None and settings["uri"] == "virtual://new"
+        assert yard.named("dock").from_config and yard.named("dock").settings is None
+
+
+def test_a_kept_printer_this_version_cannot_use_is_left_out_and_the_others_work(tmp_path: Path) -> None:
+    with Yard(tmp_path) as yard:
+        bad, good = (yard.fleet.add({"name": name, "uri": f"virtual://{name}"}) for name in ("bad", "good"))
+        broken = json.dumps({"name": "bad", "uri": "warp://9"})
+        yard.store.devices.update(yard.org, bad.id, settings=broken)
+    with Yard(tmp_path) as yard:
+        assert set(yard.fleet.printers) == {good.id}
+
+
+def test_a_change_waits_for_the_label_that_is_being_sent(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakePrinter(delay_close_s=0.5) as slow, FakePrinter() as other:
+        device = yard.fleet.add({"name": "dock", "uri": slow.uri})
+        first = yard.send()
+        until(lambda: yard.state(first) == "sending")
+        second = yard.send(LABEL + b"2")
+        yard.fleet.change(device.id, {"uri": other.uri})
+        assert [yard.wait(job).state for job in (first, second)] == ["delivered"] * 2
+        assert (slow.jobs, other.jobs) == ([LABEL], [LABEL + b"2"])
+
+
+def test_a_change_that_would_have_to_wait_too_long_is_refused_and_the_printer_goes_on(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.fleet.RETIRE_S", 0.1)
+    with FakePrinter(delay_close_s=0.6) as slow:
+        device = yard.fleet.add({"name": "dock", "uri": slow.uri})
+        first = yard.send()
+        until(lambda: yard.state(first) == "sending")
+        with pytest.raises(Conflict, match="is sending a job that takes long"):
+            yard.fleet.change(device.id, {"dpi": 300})
+        second = yard.send()
+        assert [yard.wait(job).state for job in (first, second)] == ["delivered"] * 2
+        assert yard.state(second) == State.DELIVERED and len(slow.jobs) == 2
