@@ -1,4 +1,5 @@
-"""waitress, taught two manners: its own refusals are JSON, and a caller still sending gets to read them.
+"""waitress, taught manners: its own refusals are JSON, and a caller still sending gets to read them; a view may give a
+connection away (parking.py); it is known of each connection how much of our time it has wasted (patience.py).
 
 waitress answers some requests itself, before any app sees them: a garbled request line, headers or a body beyond the
 limit. By itself it does so in text/plain, and closes with unread data, so that the kernel resets the connection and
@@ -8,8 +9,8 @@ the answer is lost on its way (waitress 3.0.2 task.py ErrorTask, channel.py hand
 from __future__ import annotations
 
 import logging
-import socket
 import time
+from socket import SHUT_WR, SO_SNDBUF, SOL_SOCKET, socket
 from typing import Any
 
 from waitress import wasyncore
@@ -17,33 +18,63 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
+from waitress.utilities import Error
 
-from bridge.errors import BadRequest, BridgeError, Internal
+from bridge.errors import BadRequest, BridgeError, Internal, Unauthorized
 from bridge.web.guard import FORWARDED, too_large
 from bridge.web.mounts import JSON, Mounts
+from bridge.web.parking import PARK, Guest
 
 log = logging.getLogger(__name__)
 
-PRESSED_S = 2.0  # how long a connection may be silent while others cannot get in
+KERNEL_BUFFER = 128 * 1024  # bytes; by itself the kernel would hold megabytes for each caller that reads nothing
+UNREAD_MAX = 256 * 1024  # bytes of answers a caller may leave unread and still be answered further requests
+PIPELINED_MAX = 8  # requests sent ahead of their turn; more, and the connection ends with the next answer
 LINGER_S = 5.0  # how long a refused caller may go on sending into the void
+STRANGER_BODY_MAX = 64 * 1024  # bytes; smaller ones go to the guard, whose refusals fit better
+_CREDENTIALS = frozenset({"AUTHORIZATION", "X_API_KEY"})
 _PROXY = frozenset({"FORWARDED", "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "X_REAL_IP"})
 
 
+class NoKey(Error):  # type: ignore[misc]
+    """A large body by somebody who shows no key."""
+
+    code = 401
+    reason = "Unauthorized"
+
+
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
-    """Remembers the path of a request that waitress gives up on."""
+    """Remembers the path of a request that waitress gives up on, and keeps the large bodies of strangers out.
+
+    waitress takes a body in, into memory and a temporary file, before anybody looks at who sends it.
+    """
 
     target = ""
+    error: Any
+
+    def __init__(self, adj: Any, mounts: Mounts) -> None:
+        super().__init__(adj)
+        self._mounts = mounts
 
     def received(self, data: bytes) -> int:
         before = self.header_plus
         in_head = self.body_rcv is None
         consumed: int = super().received(data)
+        if self.error is None and self._is_a_strangers(max(self.content_length, self.body_bytes_received)):
+            self.error, self.completed = NoKey("no API key"), True
         if self.error is not None:
             # "100 Continue" after a refusal would invite the whole body.
             self.expect_continue = False
             if in_head:
                 self.target = _target(before + data)
         return consumed
+
+    def _is_a_strangers(self, body: int) -> bool:
+        """Whether a body of so many bytes is refused for want of a key; whether a key is right the guard finds out."""
+        if body <= STRANGER_BODY_MAX or not _CREDENTIALS.isdisjoint(self.headers):
+            return False
+        mount = self._mounts.owner(self.path)
+        return mount is None or self.command not in mount.public.methods(self.path[len(mount.prefix) :])
 
 
 def _target(head: bytes) -> str:
@@ -54,12 +85,45 @@ def _target(head: bytes) -> str:
 
 
 class Task(WSGITask):  # type: ignore[misc]
-    """Tells the app whether a proxy stands in between; waitress drops the headers that would say so."""
+    """One request. Tells the app whether a proxy stands in between; waitress drops the headers that would say so."""
+
+    guest: Guest | None = None  # who takes the connection over
+    promised = False  # the channel will hand it over
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         environ[FORWARDED] = not _PROXY.isdisjoint(self.request.headers)
+        environ[PARK] = self._park
         return environ
+
+    def _park(self, guest: Guest) -> None:
+        self.guest = guest
+
+    def service(self) -> None:
+        if len(self.channel.requests) > PIPELINED_MAX:
+            self.set_close_on_finish()  # who keeps to HTTP sends the rest again
+        try:
+            super().service()
+        finally:
+            if self.guest is not None and not self.promised:
+                self.guest.turned_away()
+
+    def finish(self) -> None:
+        self.channel.known = self.channel.known or self.status.startswith("2")
+        if self.guest is None:
+            super().finish()
+            return
+        self.request.headers["CONNECTION"] = "close"
+        self.set_close_on_finish()
+        with self.channel.outbuf_lock:  # under which handle_close ends a connection
+            if self.channel.connected:
+                self.channel.leaving, self.promised = self, True
+
+    def head(self, length: int | None) -> bytes:
+        """What goes before the body; see parking.Head."""
+        self.content_length = length
+        made: bytes = self.build_response_header()
+        return made
 
 
 class Refusal(ErrorTask):  # type: ignore[misc]
@@ -89,6 +153,8 @@ def _in_our_words(failure: Any, server: Listener) -> BridgeError:
     if failure.code == 413:
         return too_large(server.body_max)
     error: BridgeError
+    if failure.code == 401:
+        return Unauthorized("the request carries no API key", remedy="send it as Authorization: Bearer KEY")
     if failure.code == 431:
         limit = server.adj.max_request_header_size // 1024
         error = BadRequest(f"the headers are larger than {limit} kB", code="headers_too_large")
@@ -103,37 +169,83 @@ def _in_our_words(failure: Any, server: Listener) -> BridgeError:
 class Channel(HTTPChannel):  # type: ignore[misc]
     """One connection. After a refusal it listens on for a while without hearing, so that its answer arrives."""
 
-    parser_class = Parser
+    socket: Any
     task_class = Task
     error_task_class = Refusal
     refused = False
-    _linger_until = 0.0  # time.time(); 0: not lingering
+    known = False  # answered with a 2xx once
+    leaving: Task | None = None  # the one whose guest gets the socket
+    _linger_until = 0.0  # time.monotonic(); 0: not lingering
+    _began = 0.0  # time.monotonic() of the first byte of the request that is not complete yet
+    _moved = 0.0  # time.monotonic() at which a byte last went either way
+
+    def parser_class(self, adj: Any) -> Parser:
+        """What waitress calls for each request."""
+        return Parser(adj, self.server.mounts)
+
+    @property
+    def last_activity(self) -> float:
+        """When a byte last went either way; time.monotonic(), whatever waitress sets it to: clocks jump."""
+        return self._moved
+
+    @last_activity.setter
+    def last_activity(self, wall_clock: float) -> None:
+        self._moved = time.monotonic()
+
+    def service(self) -> None:
+        if self.total_outbufs_len > UNREAD_MAX:
+            # Requests sent ahead, and no answer read: all of them would pile up in memory.
+            self.server.trigger.pull_trigger(self.handle_close)
+        else:
+            super().service()
 
     def handle_write(self) -> None:
-        if not self.refused or self.will_close:
+        if self.leaving is not None and not self.will_close:
+            self._flush_exception(self._flush_some)  # answers to earlier requests on this connection
+            if not self.total_outbufs_len and not self.will_close:
+                self._hand_over(self.leaving)
+        elif not self.refused or self.will_close:
             super().handle_write()
-            return
-        self._flush_exception(self._flush_some_if_lockable)
-        if self.close_when_flushed and not self.total_outbufs_len and not self._linger_until:
-            self._half_close()
+        else:
+            self._flush_exception(self._flush_some_if_lockable)
+            if self.close_when_flushed and not self.total_outbufs_len and not self._linger_until:
+                self._half_close()
+
+    def _hand_over(self, task: Task) -> None:
+        """Out of waitress's hands, with the socket still open."""
+        sock, self.socket, self.leaving = self.socket, None, None
+        self.handle_close()  # everything but the socket
+        assert task.guest is not None
+        task.guest.welcome(sock, task.head, chunked=task.version == "1.1")
+
+    def handle_close(self) -> None:
+        self.will_close = True
+        super().handle_close()
+        if self.leaving is not None and self.leaving.guest is not None:
+            self.leaving.guest.turned_away()
+        self.leaving = None
 
     def _half_close(self) -> None:
-        self._linger_until = time.time() + LINGER_S
+        self._linger_until = time.monotonic() + LINGER_S
         self.close_when_flushed = False
         try:
-            self.socket.shutdown(socket.SHUT_WR)
+            self.socket.shutdown(SHUT_WR)
         except OSError:
             self.will_close = True  # the caller is gone already
 
     def readable(self) -> bool:
         if not self._linger_until:
             return bool(super().readable())
-        if time.time() > self._linger_until:
+        if time.monotonic() > self._linger_until:
             self.will_close = True  # handle_write does it
         return not self.will_close
 
     def received(self, data: bytes) -> bool:
-        return False if self._linger_until else bool(super().received(data))
+        if self._linger_until:
+            return False
+        if self.request is None:
+            self._began = time.monotonic()
+        return bool(super().received(data))
 
     def finish(self) -> None:
         """The server stops: close as soon as nothing is owed to the caller."""
@@ -141,6 +253,24 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self.will_close = True
         elif not self.requests:
             self.close_when_flushed = True
+
+    # -- how much of our time it has wasted; see patience.py --
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.requests) or self.leaving is not None
+
+    def silent_s(self, now: float) -> float:
+        return now - self._moved
+
+    def late_s(self, now: float, slowest: int) -> float:
+        if self.request is None:
+            return 0.0
+        allowed: float = self.request.body_bytes_received / slowest
+        return now - self._began - allowed
+
+    def stuck(self) -> bool:
+        return bool(self.total_outbufs_len)
 
 
 class Listener(TcpWSGIServer):  # type: ignore[misc]
@@ -151,15 +281,12 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     body_max: int
 
     def readable(self) -> bool:
-        if self.in_connection_overflow:
-            self._make_room(time.time() - PRESSED_S)
-        return bool(super().readable())
+        """Whether there is a place for one more. Who has to go for that, the server decides (HttpServer)."""
+        return bool(self.accepting) and len(self._map) < self.adj.connection_limit
 
-    def _make_room(self, silent_since: float) -> None:
-        """All places are taken: those who sit in them and say nothing must go."""
-        for channel in list(self.active_channels.values()):
-            if not channel.requests and channel.last_activity < silent_since:
-                channel.will_close = True
+    def set_socket_options(self, conn: socket) -> None:
+        super().set_socket_options(conn)
+        conn.setsockopt(SOL_SOCKET, SO_SNDBUF, KERNEL_BUFFER)
 
     def stop_listening(self) -> None:
         """Take no new connections; those that are open go on."""

@@ -6,7 +6,6 @@ Who may call is decided by the guard before anything here runs: only our own pag
 from __future__ import annotations
 
 import secrets
-import time
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -16,12 +15,11 @@ from bridge import VERSION, printers
 from bridge.dialects import Desk
 from bridge.errors import Invalid, NotFound
 from bridge.intake.body import parameters
-from bridge.model import ENDED, Device, Job, JobRequest, Progress, State, Template
+from bridge.model import ENDED, Device, Job, Progress, State
 from bridge.resources import templates_folder
 
-TEST_LABEL = "test-4x6"
 LAST_JOBS = 20
-DOUBTS_MAX = 100  # unconfirmed jobs on the page; somebody has to answer each of them
+DOUBTS_MAX = 100  # unconfirmed jobs on the page, and held ones; somebody has to answer each of them
 
 JOB_WORDS = {
     State.CREATED: "Not launched yet",
@@ -60,6 +58,9 @@ def make_dashboard(desk: Desk) -> Blueprint:
         ("POST", "/web/jobs/<job_id>/cancel", views.cancel),
         ("POST", "/web/jobs/<job_id>/resolve", views.resolve),
         ("POST", "/web/jobs/<job_id>/launch", views.launch),
+        ("POST", "/web/jobs/<job_id>/release", views.release),
+        ("POST", "/web/held/release", views.release_all),
+        ("POST", "/web/held/discard", views.discard_all),
     ):
         blueprint.add_url_rule(path, view.__name__, view, methods=[method])
     return blueprint
@@ -90,13 +91,19 @@ class _Views:
         doubts, _ = jobs.page(
             self._organization, states=[State.UNCONFIRMED], newest_first=True, limit=DOUBTS_MAX
         )
+        held, waiting_for_somebody = jobs.page(
+            self._organization, states=[State.HELD], newest_first=True, limit=DOUBTS_MAX
+        )
         last, _ = jobs.page(self._organization, newest_first=True, limit=LAST_JOBS)
         return jsonify(
             version=VERSION,
             machine=self._machine(),
             printers=[self._printer(device) for device in printers.every(self._desk.store, self._organization)],
+            warnings=warnings(self._desk.health()),
             doubts=[self._job(job) for job in doubts],
-            jobs=[self._job(job) for job in last if job.state is not State.UNCONFIRMED],
+            held=[self._job(job) for job in held],
+            held_total=waiting_for_somebody,
+            jobs=[self._job(job) for job in last if job.state not in (State.UNCONFIRMED, State.HELD)],
         )
 
     def label(self, job_id: str, number: int) -> Response:
@@ -113,19 +120,7 @@ class _Views:
     def test_label(self, device_id: str) -> Response:
         """Print the test label."""
         device = self._desk.control.device(self._organization, device_id)
-        now = time.localtime()
-        fields = {
-            "printer": _one_line(device.name),
-            "when": time.strftime("%Y-%m-%d %H:%M:%S", now),
-            "bridge": _one_line(self._machine()),
-            "code": time.strftime("PB-%Y%m%d-%H%M%S", now),
-        }
-        job, _ = self._desk.intake.accept(
-            JobRequest(
-                organization_id=self._organization, device_id=device.id, dialect="v1", title="Test label",
-                document=Template(TEST_LABEL, fields),
-            )  # fmt: skip
-        )
+        job, _ = self._desk.intake.accept(printers.test_label(device, self._machine()))
         return jsonify(self._job(job))
 
     def pause(self, device_id: str) -> Response:
@@ -145,6 +140,18 @@ class _Views:
     def launch(self, job_id: str) -> Response:
         """Queue a created job, or print an ended one once more."""
         return jsonify(self._job(self._desk.control.launch(self._organization, job_id)))
+
+    def release(self, job_id: str) -> Response:
+        """Let a held job go on."""
+        return jsonify(self._job(self._desk.control.release(self._organization, job_id)))
+
+    def release_all(self) -> Response:
+        """Let every held job go on."""
+        return jsonify(released=self._desk.control.release_all(self._organization))
+
+    def discard_all(self) -> Response:
+        """Give every held job up."""
+        return jsonify(discarded=self._desk.control.discard_all(self._organization))
 
     def resolve(self, job_id: str) -> Response:
         """What a person saw at the printer."""
@@ -180,6 +187,17 @@ class _Views:
         }
 
 
+def warnings(health: dict[str, Any]) -> list[str]:
+    """What a person should know about the bridge itself, one sentence each."""
+    told = [health[part]["text"] for part in ("config", "database", "clock") if health.get(part, {}).get("text")]
+    dead = [name for name, alive in health.get("loops", {}).items() if not alive]
+    if dead:
+        told.append(f"not running, and being started again: {', '.join(dead)}")
+    if (disk := health.get("disk", {})).get("low"):
+        told.append(f"the disk is nearly full ({disk['free_bytes'] / 1e6:,.0f} MB free): new jobs are refused")
+    return told
+
+
 def _progress(progress: Progress) -> dict[str, Any] | None:
     """How far a running job is: share (0 to 1) and words. None while there is nothing to tell."""
     for done, total, words in (
@@ -201,11 +219,8 @@ def _picture_version(job: Job) -> str | None:
 def _commands(state: State) -> list[str]:
     if state is State.UNCONFIRMED:
         return ["resolve"]
+    if state is State.HELD:
+        return ["release", "cancel"]
     if state in _CANCELLABLE:
         return ["launch", "cancel"] if state is State.CREATED else ["cancel"]
     return ["launch"]
-
-
-def _one_line(text: str) -> str:
-    """A name as the test label can show it."""
-    return "".join(c for c in text if c.isprintable())[:60] or "-"

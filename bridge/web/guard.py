@@ -128,6 +128,8 @@ class Guard:
         """The dashboard is for people in front of this machine; what it does, only its own page may ask for."""
         if visitor.kind is Kind.FOREIGN_PAGE:
             raise _closed_to_pages()
+        if path == "/ws" or environ.get("HTTP_UPGRADE", "").lower() == "websocket":
+            raise _no_websocket()
         if not self._dashboard or not (path == "/" or path.startswith("/web/")):
             raise NotFound("there is nothing at this path", remedy="the paths begin with the mount of a dialect")
         if not _on_this_machine(environ, self._hosts):
@@ -187,6 +189,18 @@ def _allow(path: str) -> Response:
     response = Response(status=204)
     response.headers["Allow"] = ", ".join(sorted(methods | {"OPTIONS"}))
     return response
+
+
+def _no_websocket() -> BadRequest:
+    """426. It names no protocol to upgrade to: there is none here, and a WSGI app may not send Upgrade anyway."""
+    error = BadRequest(
+        "WebSockets are not served on this port",
+        remedy="GET /v1/hello names their address in \"ws\"; null means that this bridge serves none:"
+        " ask GET /v1/jobs/ID or GET /v1/events over HTTP instead",
+        code="no_websocket_here",
+    )  # fmt: skip
+    error.http = 426
+    return error
 
 
 def _closed_to_pages() -> Forbidden:

@@ -21,15 +21,19 @@ from bridge.access.keys import KeyRing
 from bridge.access.origins import HostRules
 from bridge.dialects import Desk, Dialect
 from bridge.errors import BadRequest, BridgeError, Internal, NotFound, Unavailable, WrongMethod
+from bridge.store.disk import as_refusal
 from bridge.web.channel import Channel, Listener
 from bridge.web.guard import Guard, add_cors, too_large
 from bridge.web.mounts import JSON, Mounts
+from bridge.web.patience import pressed_out, worn_out
 from bridge.web.sockets import bind, taken, url_of
 
 log = logging.getLogger(__name__)
 
 THREADS = 8
 CONNECTIONS = 200
+TIDY_S = 0.1  # how often connections are looked at
+CALM_S = 10.0  # without a crowd until it counts as over
 BACKLOG = 1024  # connections the kernel holds while all threads are busy
 HEADER_MAX = 16 * 1024  # bytes
 BODY_SLACK = 64 * 1024  # bytes over body_max that still reach the app, whose refusal is friendlier than waitress's
@@ -82,6 +86,8 @@ def _answer_errors(app: Flask, mounts: Mounts, body_max: int) -> None:
         refusal = mounts.refusal(request.environ["PATH_INFO"], error)
         response = Response(refusal.body, refusal.status, {**refusal.headers, **(headers or {})})
         response.headers["Content-Type"] = JSON
+        if (seconds := getattr(error, "retry_after_s", None)) is not None:
+            response.headers.setdefault("Retry-After", str(seconds))
         return response
 
     def refuse_http(error: HTTPException) -> Response:
@@ -89,6 +95,8 @@ def _answer_errors(app: Flask, mounts: Mounts, body_max: int) -> None:
         return refuse(_in_our_words(error, body_max), {"Allow": ", ".join(sorted(allow))} if allow else None)
 
     def refuse_crash(error: Exception) -> Response:
+        if (full := as_refusal(error)) is not None:
+            return refuse(full)
         incident = secrets.token_hex(4)
         log.exception("%s %r failed; error %s", request.method, request.path, incident)
         text = f"something went wrong inside the bridge (error {incident})"
@@ -166,6 +174,8 @@ class HttpServer:
         self._dispatcher = ThreadedTaskDispatcher()
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         self._stopping = threading.Event()
+        self._next_tidy = 0.0  # time.monotonic()
+        self._crowded_until = 0.0  # time.monotonic() until which a crowd is no news; 0: there is none
         self._deadline = 0.0  # time.monotonic() by which a stop cuts off what is still running
 
     def bind(self, host: str | None, port: int) -> None:
@@ -222,11 +232,17 @@ class HttpServer:
         """Whether somebody would answer."""
         return self._thread.is_alive() and not self._stopping.is_set()
 
+    def revive(self) -> None:
+        """A new loop after the old one died; every connection lives on."""
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self._thread.start()
+
     # -- the loop's own thread --
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._turn(1.0)
+            self._turn(TIDY_S if self._crowded() else 1.0)
+            self._tidy(time.monotonic())
         for listener in self._listeners:
             listener.stop_listening()
         while (channels := self._channels()) and time.monotonic() < self._deadline:
@@ -235,6 +251,28 @@ class HttpServer:
             self._turn(0.05)
         for channel in self._channels():
             channel.handle_close()
+
+    def _tidy(self, now: float) -> None:
+        """Let go of connections that only waste places."""
+        if now < self._next_tidy:
+            return
+        self._next_tidy = now + TIDY_S
+        channels = self._channels()
+        gone = worn_out(channels, now)
+        if self._crowded():
+            gone += pressed_out(channels, now)
+            if now > self._crowded_until:
+                log.warning("http: all %d places for connections are taken; the slowest have to go", CONNECTIONS)
+            self._crowded_until = now + CALM_S
+        elif self._crowded_until and now > self._crowded_until:
+            log.info("http: there are places for connections again")
+            self._crowded_until = 0.0
+        for channel in gone:
+            # Not will_close: a caller that reads nothing is never writable, and only then waitress would close it.
+            channel.handle_close()
+
+    def _crowded(self) -> bool:
+        return len(self._map) >= CONNECTIONS
 
     def _turn(self, wait_s: float) -> None:
         """Wait for the sockets once and do what they ask for."""

@@ -18,7 +18,7 @@ from bridge.dialects import load
 from bridge.model import Inline, Job, JobRequest, Picture, State, Template, Url
 from bridge.prepare.labels import expand
 from bridge.prepare.pictures import picture
-from bridge.web.dashboard import JOB_WORDS, make_dashboard
+from bridge.web.dashboard import JOB_WORDS, make_dashboard, warnings
 from bridge.web.server import make_app
 from devices.contracts import Bitmap
 from devices.languages import load as language
@@ -249,3 +249,30 @@ def test_a_label_that_is_not_there_is_a_404(page: Page) -> None:
     job = page.print()
     for number in (0, 2):
         assert page.call("GET", f"/web/jobs/{job.id}/labels/{number}.png").status_code == 404
+
+
+# ---- jobs that are held, and a bridge that is not well ------------------------------------------------------------
+
+
+def test_held_jobs_stand_apart_and_one_button_releases_or_discards_all_of_them(page: Page) -> None:
+    one, two, three = (page.print(hold=True, title=f"label {n}") for n in (1, 2, 3))
+    state = page.state()
+    assert (len(state["held"]), state["held_total"], state["jobs"]) == (3, 3, [])
+    assert state["held"][0]["can"] == ["release", "cancel"]
+    assert page.call("POST", f"/web/jobs/{one.id}/release").json["state"] == "queued"  # type: ignore[index]
+    assert page.call("POST", "/web/held/discard").json == {"discarded": 2}
+    assert [page.rig.job(job.id).state for job in (one, two, three)] == ["queued", "cancelled", "cancelled"]
+
+
+def test_what_is_wrong_with_the_bridge_itself_is_told_in_sentences() -> None:
+    health = {
+        "config": {"status": "last-good", "text": "config.toml: unknown key x"},
+        "database": {"status": "ok", "text": ""},
+        "loops": {"http": True, "feed": False},
+        "disk": {"low": True, "free_bytes": 12_345_678},
+    }
+    assert warnings(health) == [
+        "config.toml: unknown key x",
+        "not running, and being started again: feed",
+        "the disk is nearly full (12 MB free): new jobs are refused",
+    ]

@@ -144,9 +144,11 @@ def desk_of(store: Store) -> Desk:
     intake = Intake(
         store, rules=lambda: FetchRules(own_ports=frozenset()), document_max=1_000_000, recognize=lambda head: None
     )
+    unused: Any = None
     return Desk(
         organization_id=ORG, self_client_id="client", store=store, intake=intake, control=Control(store),
-        health=dict, picture=lambda job, number: None,
+        health=dict, picture=lambda job, number: None, fleet=unused, keys=unused, feed=unused, reload=dict,
+        diagnostics=bytes, metrics=str,
     )  # fmt: skip
 
 
@@ -587,6 +589,28 @@ def test_a_body_within_the_limit_is_taken_also_in_chunks(rig: Rig) -> None:
     head = b"POST /echo/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n" + TILL_LINE + b"\r\n"
     assert talk(rig, head + b"3\r\nabc\r\n0\r\n\r\n").json["size"] == 3
     assert talk(rig, head + b"%x\r\n" % (BODY_MAX + 1) + b"x" * (BODY_MAX + 1) + b"\r\n0\r\n\r\n").status == 413
+
+
+@pytest.mark.parametrize("expect", [{}, {"Expect": "100-continue"}], ids=["at once", "after 100"])
+@pytest.mark.parametrize("path", ["/echo/jobs", "/echo/hello", "/plain/jobs", "/nowhere", "/web/jobs"])
+def test_a_large_body_without_a_key_is_refused_at_its_head(rig: Rig, path: str, expect: dict[str, str]) -> None:
+    """It would fill the disk before the guard gets to see it."""
+    head = {"Content-Length": str(BODY_MAX), **expect}
+    began = time.monotonic()
+    answer = ask(rig, "POST", path, head)  # the body is never sent
+    assert (answer.status, time.monotonic() - began < 5) == (401, True)
+    assert "no API key" in str(answer.json) and answer.cors == {}
+    assert "www-authenticate" not in answer.headers
+    assert rig.echo.acts == []
+
+
+def test_a_large_body_without_a_key_is_refused_also_in_chunks(rig: Rig) -> None:
+    head = b"POST /echo/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert talk(rig, head + b"%x\r\n" % BODY_MAX + b"x" * 70_000).status == 401  # the rest is never sent
+
+
+def test_a_large_body_is_taken_without_a_key_where_none_is_needed(rig: Rig) -> None:
+    assert ask(rig, "POST", "/echo/login", body=b"x" * BODY_MAX).json["hello"] is True
 
 
 GARBAGE = {
