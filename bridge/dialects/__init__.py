@@ -14,12 +14,46 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from flask import Blueprint
+    from flask import Blueprint, Response
 
+    from bridge.access.office import KeyOffice
     from bridge.control import Control
     from bridge.intake.accept import Intake
-    from bridge.model import Job, Picture
+    from bridge.model import Device, Job, Picture
     from bridge.store import Store
+
+
+class Fleet(Protocol):
+    """The printers of this machine, set up and changed while it runs. settings: the keys of [[printers]]."""
+
+    def settings(self, device_id: str) -> dict[str, Any] | None:
+        """How a printer is set up; None for one of another machine."""
+        ...
+
+    def add(self, settings: Mapping[str, Any]) -> Device:
+        """Set up one more printer; kept across restarts. Raises Invalid, Conflict."""
+        ...
+
+    def change(self, device_id: str, settings: Mapping[str, Any]) -> Device:
+        """Change some settings of a printer that was added like this; its jobs wait meanwhile. Raises Invalid,
+        Conflict, NotFound."""
+        ...
+
+    def remove(self, device_id: str, *, cancel_jobs: bool) -> None:
+        """Let a printer go. Raises Conflict (has_jobs, from_config), NotFound."""
+        ...
+
+
+class Feed(Protocol):
+    """What happened, told as it happens."""
+
+    def stream(self, organization_id: str, *, after: int, key_id: str | None) -> Response:
+        """Server-sent events. Raises Unavailable when too many listen already."""
+        ...
+
+    def poll(self, organization_id: str, *, after: int, limit: int, wait_s: float, key_id: str | None) -> Response:
+        """Events after one that was seen; waits for the first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +62,8 @@ class Desk:
 
     health: what /v1/health says. picture: label number (from 0) of a job, as it was or would be sent; None when there
     is no such label. self_client_id: the client that is this machine. api_key: the first-run key, for a dialect whose
-    login hands it out; None when it is not on this machine.
+    login hands it out; None when it is not on this machine. reload: read the configuration again; says what changed;
+    raises Invalid for a broken one. diagnostics: a zip without secrets. metrics: Prometheus text.
     """
 
     organization_id: str
@@ -38,6 +73,12 @@ class Desk:
     control: Control
     health: Callable[[], dict[str, Any]]
     picture: Callable[[Job, int], Picture | None]
+    fleet: Fleet
+    keys: KeyOffice
+    feed: Feed
+    reload: Callable[[], dict[str, Any]]
+    diagnostics: Callable[[], bytes]
+    metrics: Callable[[], str]
     delete_reply: Literal["seed", "success"] = "seed"
     plan: Literal["off", "standard", "pro"] = "off"
     api_key: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from bridge import errors
+from bridge.access.keys import KeyRing
+from bridge.access.office import KeyOffice
 from bridge.control import Control
 from bridge.dialects import Desk, Dialect
 from bridge.intake.accept import Intake
 from bridge.intake.fetch import FetchRules
 from bridge.model import Client, Device, Job, Principal
 from bridge.store import Store
+from bridge.web.feed import Feed
 from devices import languages
 
 ORGANIZATION = "0197df47-871f-72d1-95df-2bfb0c18529a"
@@ -31,6 +35,41 @@ class Answer:
     status: int
     json: Any
     headers: dict[str, str]
+
+
+class PlainFleet:
+    """Printers added while the bridge runs, without workers: a row and a lane each."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._settings: dict[str, dict[str, Any]] = {}
+
+    def settings(self, device_id: str) -> dict[str, Any] | None:
+        return self._settings.get(device_id)
+
+    def add(self, settings: Mapping[str, Any]) -> Device:
+        own_id = settings.get("id")
+        device = self._rig.control.add_device(ORGANIZATION, self._rig.me.id, settings["name"], device_id=own_id)
+        self._rig.store.lanes.open(device.id, ordered=False, paused=False)
+        self._settings[device.id] = dict(settings)
+        return device
+
+    def change(self, device_id: str, settings: Mapping[str, Any]) -> Device:
+        self._own(device_id).update(settings)
+        name = {"name": settings["name"]} if "name" in settings else {}
+        return self._rig.control.change_device(ORGANIZATION, device_id, **name)
+
+    def remove(self, device_id: str, *, cancel_jobs: bool) -> None:
+        self._own(device_id)
+        if self._rig.store.lanes.lane(device_id).tickets and not cancel_jobs:
+            raise errors.Conflict("it has jobs", code="has_jobs", remedy="cancel them")
+        self._rig.control.delete_device(ORGANIZATION, device_id)
+        del self._settings[device_id]
+
+    def _own(self, device_id: str) -> dict[str, Any]:
+        if device_id not in self._settings:
+            raise errors.Conflict("it is set up in the configuration", code="from_config", remedy="change it there")
+        return self._settings[device_id]
 
 
 @dataclass
@@ -52,10 +91,14 @@ class Rig:
             self.store, rules=lambda: rules, document_max=5_000_000, recognize=languages.recognize
         )
         self.control = Control(self.store)
+        self.ring = KeyRing(self.store)
+        self.feed = Feed(self.store, still_good=lambda key_id: key_id is None or self.ring.holds(key_id))
         self.desk = Desk(
             organization_id=ORGANIZATION, self_client_id=self.me.id, store=self.store, intake=self.intake,
             control=self.control, health=lambda: {"status": "ok"}, picture=lambda job, number: None,
-            **self.desk_options,
+            fleet=PlainFleet(self), keys=KeyOffice(self.store, self.ring), feed=self.feed,
+            reload=lambda: {"changed": [], "needs_restart": [], "config": {"status": "ok", "file": "", "text": ""}},
+            diagnostics=lambda: b"PK", metrics=lambda: "print_bridge_info 1\n", **self.desk_options,
         )  # fmt: skip
         self.app = self._app()
 
@@ -90,6 +133,7 @@ class Rig:
         return Answer(reply.status_code, reply.get_json(silent=True), dict(reply.headers))
 
     def close(self) -> None:
+        self.feed.stop()
         self.store.close()
 
     def _app(self) -> Flask:

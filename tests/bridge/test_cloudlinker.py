@@ -561,7 +561,7 @@ def test_a_payload_that_cannot_be_used_is_refused(rig: Rig, payload: Any, status
 def test_an_unknown_option_is_told_the_known_ones(rig: Rig) -> None:
     body = {"device_id": rig.printer.id, "payload": label(options={"darkness": 5})}
     text = refused(rig.call("/jobs/create", body), 422)
-    assert "'darkness'" in text and "rotate, fit, dither, collate, force, copies, priority" in text
+    assert "'darkness'" in text and "rotate, fit, dither, collate, force, pages, copies, priority" in text
 
 
 @pytest.mark.parametrize(

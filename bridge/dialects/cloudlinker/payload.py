@@ -55,6 +55,7 @@ class _Options(Fields):
     dither: Flag = False
     collate: Flag | None = None
     force: Flag = False
+    pages: Word | None = None
     copies: Copies | None = None
     priority: Whole | None = None
 
@@ -124,7 +125,7 @@ def read_payload(given: Any, *, source: str | None = None, options: Any = None) 
         members=members, text=text, document=_document(payload), declared=payload.document_type,
         title=payload.title or _file_name(payload.document_url) or "Untitled",
         copies=payload.copies or chosen.copies or 1,
-        options=Options(chosen.rotate, chosen.fit, chosen.dither, chosen.collate, chosen.force),
+        options=Options(chosen.rotate, chosen.fit, chosen.dither, chosen.collate, chosen.force, chosen.pages),
         priority=_priority(payload.priority if payload.priority is not None else chosen.priority),
     )  # fmt: skip
 

@@ -1,0 +1,71 @@
+"""The routes about API keys and the web origins they are bound to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, jsonify
+
+from bridge.dialects import Desk
+from bridge.dialects.v1 import once
+from bridge.dialects.v1.route import caller, idempotency_key
+from bridge.dialects.v1.wishes import Binding, KeyChanges, NewKey, Nothing, Unbinding
+from bridge.store.keys import StoredKey
+
+
+def listing(desk: Desk, wish: Nothing) -> Response:
+    """All keys, revoked ones too. Never their text: only a digest of it is kept."""
+    return jsonify(keys=[_shown(key) for key in desk.keys.listing(caller().organization_id)])
+
+
+def create(desk: Desk, wish: NewKey) -> Response:
+    """Make a key. Its text is in this answer and in no other."""
+    key, text, created = desk.keys.create(
+        caller().organization_id, wish.name, wish.scopes, wish.origins, idempotency_key(), once.fingerprint("key", wish)
+    )
+    response = jsonify({**_shown(key), "key": text})
+    response.status_code = 201 if created else 200
+    return response
+
+
+def change(desk: Desk, wish: KeyChanges, key_id: str) -> Response:
+    """Change a key's name, scopes or origins, with effect from the next request."""
+    changed = desk.keys.change(
+        caller().organization_id, key_id, name=wish.name, scopes=wish.scopes, origins=wish.origins
+    )
+    return jsonify(_shown(changed))
+
+
+def revoke(desk: Desk, wish: Nothing, key_id: str) -> Response:
+    """The key opens nothing any more, at once; what it listens to ends within a second."""
+    desk.keys.revoke(caller().organization_id, key_id)
+    return Response(status=204)
+
+
+def origins(desk: Desk, wish: Nothing) -> Response:
+    """Every web origin that may print, and the keys its pages may use."""
+    bound = desk.keys.origins(caller().organization_id)
+    return jsonify(
+        origins=[
+            {"origin": origin, "keys": [{"id": key.id, "name": key.name} for key in keys]}
+            for origin, keys in bound.items()
+        ]
+    )
+
+
+def bind(desk: Desk, wish: Binding) -> Response:
+    """Let the pages of a web origin use a key."""
+    return jsonify(_shown(desk.keys.bind(caller().organization_id, wish.origin, wish.key)))
+
+
+def unbind(desk: Desk, wish: Unbinding) -> Response:
+    """Take a web origin from one key, or from all keys that are not the configuration's."""
+    desk.keys.unbind(caller().organization_id, wish.origin, wish.key)
+    return Response(status=204)
+
+
+def _shown(key: StoredKey) -> dict[str, Any]:
+    return {
+        "id": key.id, "name": key.name, "scopes": sorted(key.scopes), "origins": sorted(key.origins),
+        "created_at": key.created_at, "revoked_at": key.revoked_at, "from_config": key.from_config,
+    }  # fmt: skip
