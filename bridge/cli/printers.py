@@ -1,0 +1,124 @@
+"""printers: what this bridge prints on, and how each is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bridge.cli.common import FAILED, Stop, clean, data_option, json_option, print_json, remote, table
+from bridge.cli.listing import Listing
+from bridge.cli.naming import path_of, printer_of
+from bridge.remote import Refused
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SETTINGS = [  # the keys of [[printers]], as options; the serve knows what they may be
+    click.option("--language", default=None, help="What it speaks (default: zpl)."),
+    click.option("--id", "id", default=None, help="A device id of your own."),
+    click.option("--dpi", type=int, default=None, help="Dots per inch (default: 203)."),
+    click.option("--width-mm", type=float, default=None, help="Width of the label (default: 101.6)."),
+    click.option("--height-mm", type=float, default=None, help="Length of the label (default: 152.4; 0: continuous)."),
+    click.option("--status", type=click.Choice(["auto", "off"]), default=None, help="Whether to ask it how it is."),
+    click.option("--half-close/--no-half-close", default=None, help="Say `that was all` by closing our side."),
+    click.option("--ordered/--not-ordered", default=None, help="Strictly one job after the other."),
+    click.option("--hold-older-than-s", type=float, default=None, help="After an outage, hold older jobs."),
+    click.option("--connect-s", type=float, default=None, help="Seconds for a connection to open (default: 4)."),
+    click.option("--stall-s", type=float, default=None, help="Seconds without progress (default: 30)."),
+]
+
+
+def _settings(command: Command) -> Command:
+    for option in reversed(SETTINGS):
+        command = option(command)
+    return command
+
+
+@click.group(cls=Listing)
+def printers() -> None:
+    """Printers: list (without a command), add, remove, pause, resume, test."""
+
+
+@printers.command("list")
+@json_option
+@data_option
+def list_(as_json: bool, data: Path | None) -> None:
+    """List the printers and how they are."""
+    answer = remote(data).get("/v1/printers")
+    if as_json:
+        print_json(answer)
+        return
+    head = ("name", "state", "reasons", "waiting", "held", "uri", "")
+    table(head, [_row(printer) for printer in answer["printers"]])
+
+
+def _row(printer: dict[str, Any]) -> tuple[object, ...]:
+    uri = (printer.get("settings") or {}).get("uri", "")
+    state = printer["state"] or "unknown"
+    return (printer["name"], state, ", ".join(printer["reasons"]), printer["waiting"], printer.get("held", ""), uri,
+            printer["text"])  # fmt: skip
+
+
+@printers.command()
+@click.argument("name")
+@click.argument("uri")
+@_settings
+@data_option
+def add(name: str, uri: str, data: Path | None, **settings: Any) -> None:
+    """Add a printer: its NAME, and its URI, as tcp://192.168.1.40. It is there at once, and after a restart."""
+    wish = {"name": name, "uri": uri, **{key: value for key, value in settings.items() if value is not None}}
+    made = remote(data).create("/v1/printers", wish)
+    click.echo(f"printer {clean(made['name'])} ({made['id']}); try it with `print-bridge printers test`")
+
+
+@printers.command()
+@click.argument("printer")
+@click.option("--cancel-jobs", is_flag=True, help="Cancel the jobs that wait for it; else it stays.")
+@data_option
+def remove(printer: str, cancel_jobs: bool, data: Path | None) -> None:
+    """Remove PRINTER (name or id). One from config.toml is removed there."""
+    bridge = remote(data)
+    found = printer_of(bridge, printer)
+    try:
+        bridge.call("DELETE", path_of(found), query={"jobs": "cancel" if cancel_jobs else None})
+    except Refused as error:
+        if error.code != "has_jobs":
+            raise
+        raise Stop(f"{error.text}; cancel them with --cancel-jobs, or move them first", FAILED) from error
+    click.echo(f"printer {clean(found['name'])} is removed")
+
+
+@printers.command()
+@click.argument("printer")
+@click.option("--reason", default="", help="Why, for those who wonder.")
+@data_option
+def pause(printer: str, reason: str, data: Path | None) -> None:
+    """Send PRINTER (name or id) nothing more until it is resumed, also after a restart."""
+    _told(data, printer, "pause", {"reason": reason})
+
+
+@printers.command()
+@click.argument("printer")
+@data_option
+def resume(printer: str, data: Path | None) -> None:
+    """Go on with PRINTER (name or id)."""
+    _told(data, printer, "resume", {})
+
+
+def _told(data: Path | None, wanted: str, what: str, body: dict[str, Any]) -> None:
+    bridge = remote(data)
+    found = bridge.call("POST", f"{path_of(printer_of(bridge, wanted))}/{what}", body=body)
+    text = f", {found['text']}" if found["text"] else ""
+    click.echo(clean(f"printer {found['name']} is {found['state'] or 'unknown'}{text}"))
+
+
+@printers.command()
+@click.argument("printer")
+@data_option
+def test(printer: str, data: Path | None) -> None:
+    """Print the test label on PRINTER (name or id)."""
+    bridge = remote(data)
+    job = bridge.create(f"{path_of(printer_of(bridge, printer))}/test", {})
+    click.echo(f"job {job['serial']} for {clean(job['printer'])} ({job['id']})")
