@@ -11,3 +11,9 @@ def templates_folder() -> Path:
     """The folder with labels/, receipts/ and web/."""
     shipped = _PACKAGE / "shipped" / "templates"
     return shipped if shipped.is_dir() else _PACKAGE.parent / "templates"
+
+
+def units_folder() -> Path:
+    """The folder with the systemd unit and the udev rule."""
+    shipped = _PACKAGE / "shipped" / "udev"
+    return shipped if shipped.is_dir() else _PACKAGE.parent / "udev"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from socket import SHUT_WR, SO_SNDBUF, SOL_SOCKET, socket
 from typing import Any
 
@@ -32,6 +33,8 @@ UNREAD_MAX = 256 * 1024  # bytes of answers a caller may leave unread and still 
 PIPELINED_MAX = 8  # requests sent ahead of their turn; more, and the connection ends with the next answer
 LINGER_S = 5.0  # how long a refused caller may go on sending into the void
 STRANGER_BODY_MAX = 64 * 1024  # bytes; smaller ones go to the guard, whose refusals fit better
+IN_MEMORY_MAX = 4 * 1024 * 1024  # bytes of one body; waitress itself goes to a temporary file after 512 kB
+ALL_IN_MEMORY_MAX = 16 * 1024 * 1024  # of all such bodies at a time
 _CREDENTIALS = frozenset({"AUTHORIZATION", "X_API_KEY"})
 _PROXY = frozenset({"FORWARDED", "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "X_REAL_IP"})
 
@@ -52,9 +55,13 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     target = ""
     error: Any
 
-    def __init__(self, adj: Any, mounts: Mounts) -> None:
+    in_memory = 0  # bytes of a large body that stays there
+
+    def __init__(self, adj: Any, mounts: Mounts, room: Callable[[int], bool]) -> None:
+        """room: whether a body of so many bytes more may stay in memory."""
         super().__init__(adj)
         self._mounts = mounts
+        self._room = room
 
     def received(self, data: bytes) -> int:
         before = self.header_plus
@@ -62,12 +69,21 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         consumed: int = super().received(data)
         if self.error is None and self._is_a_strangers(max(self.content_length, self.body_bytes_received)):
             self.error, self.completed = NoKey("no API key"), True
+        if in_head and self.body_rcv is not None and self.error is None:
+            self._keep_in_memory()
         if self.error is not None:
             # "100 Continue" after a refusal would invite the whole body.
             self.expect_continue = False
             if in_head:
                 self.target = _target(before + data)
         return consumed
+
+    def _keep_in_memory(self) -> None:
+        """A job of a megabyte is written to the disk once, by intake, not also to a temporary file."""
+        size = self.content_length
+        if self.adj.inbuf_overflow < size <= IN_MEMORY_MAX and self._room(size):
+            self.in_memory = size
+            self.body_rcv.getbuf().overflow = size + 1
 
     def _is_a_strangers(self, body: int) -> bool:
         """Whether a body of so many bytes is refused for want of a key; whether a key is right the guard finds out."""
@@ -181,7 +197,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def parser_class(self, adj: Any) -> Parser:
         """What waitress calls for each request."""
-        return Parser(adj, self.server.mounts)
+        return Parser(adj, self.server.mounts, self.server.has_room)
 
     @property
     def last_activity(self) -> float:
@@ -283,6 +299,17 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     def readable(self) -> bool:
         """Whether there is a place for one more. Who has to go for that, the server decides (HttpServer)."""
         return bool(self.accepting) and len(self._map) < self.adj.connection_limit
+
+    def has_room(self, size: int) -> bool:
+        """Whether a body of so many bytes more may stay in memory. Two hundred at once would fill a small one."""
+        open_requests = (
+            request
+            for channel in list(self.active_channels.values())
+            for request in (channel.request, *channel.requests)
+            if request is not None
+        )
+        held: int = sum(request.in_memory for request in open_requests)
+        return held + size <= ALL_IN_MEMORY_MAX
 
     def set_socket_options(self, conn: socket) -> None:
         super().set_socket_options(conn)

@@ -290,6 +290,7 @@ class HttpServer:
 def _settings(sockets: Sequence[socket.socket], body_max: int) -> Adjustments:
     return Adjustments(
         sockets=list(sockets), threads=THREADS, backlog=BACKLOG, connection_limit=CONNECTIONS, channel_timeout=30,
-        cleanup_interval=5, max_request_header_size=HEADER_MAX, max_request_body_size=body_max + BODY_SLACK,
+        cleanup_interval=5, recv_bytes=64 * 1024, max_request_header_size=HEADER_MAX,
+        max_request_body_size=body_max + BODY_SLACK,
         expose_tracebacks=False, ident=None, clear_untrusted_proxy_headers=True, log_socket_errors=False,
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Every figure this project claims about speed and memory, measured now, as ratios in one run.
 
-    python -m tests.bench [draw] [raw] [memory]
+    python -m tests.bench [draw] [raw] [memory] [listeners] [history] [cups]
 
 These machines are noisy: read the ratios, not the milliseconds.
 """
@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import draw, memory, raw
+from tests.bench import cups, draw, history, listeners, memory, raw
 
-PARTS = {"draw": draw.main, "raw": raw.main, "memory": memory.main}
+PARTS = {
+    "draw": draw.main, "raw": raw.main, "memory": memory.main, "listeners": listeners.main, "history": history.main,
+    "cups": cups.main,
+}  # fmt: skip
 
 for name in sys.argv[1:] or PARTS:
     PARTS[name]()

@@ -29,7 +29,7 @@ YEAR_S = 366 * 86400.0
 def _whole(value: Any) -> Any:
     """Digits as a number; anything else stays what it is, for the model to refuse."""
     digits = value.strip() if isinstance(value, str) else ""
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else value
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 17 else value
 
 
 def _number(value: Any) -> Any:
