@@ -137,26 +137,32 @@ class Clients:
 class Devices:
     """Printers. Those of this machine come from the configuration.
 
-    Every job asks for its device, and they hardly ever change: what was read is remembered until the next write.
+    Every job asks for its device, and they hardly ever change: what was read is remembered until the next write, also
+    that there is no such device (a printer may be asked for by id or by name).
     """
+
+    REMEMBERED = 1000  # answers; whoever asks for more is trying ids out
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._known: dict[tuple[str, ...], Device] = {}
+        self._known: dict[tuple[str, ...], Device | None] = {}
 
     def get(self, organization_id: str, device_id: str) -> Device | None:
         return self._one("id = ?", organization_id, device_id)
 
     def _one(self, where: str, *values: str) -> Device | None:
         known, asked = self._known, (where, *values)
-        if asked not in known:
+        try:
+            return known[asked]
+        except KeyError:
             row = self._engine.read().execute(
                 f"{_SELECT_DEVICE} WHERE organization_id = ? AND {where}", values
             ).fetchone()  # fmt: skip
-            if row is None:
-                return None
-            known[asked] = _device(row)  # after a write this is the old dictionary, which nobody asks any more
-        return known[asked]
+            if len(known) >= self.REMEMBERED:
+                known.clear()
+            # After a write this is the old dictionary, which nobody asks any more.
+            found = known[asked] = None if row is None else _device(row)
+            return found
 
     def _write(self, work: Callable[[Cursor], T]) -> T:
         return self._engine.write(work, then=self._forget)
