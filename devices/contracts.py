@@ -113,6 +113,9 @@ class Settings:
     data on FIN. waits_for_close: whether the far side's close is waited for: None = not learnt yet (wait close_s,
     then "taken"), True = it has closed before (no close within close_s is a doubt), False = it never closes
     (a short wait of taken_s, then "taken"). folder: where virtual:// keeps what it takes.
+    quirks: what this model needs, in the words of devices.catalog.QUIRKS; a transport heeds those it knows.
+    pad_boundary: a harmless byte of the printer's language (a newline in ZPL, EPL2, TSPL), sent after a USB job that
+    ends on a packet boundary, because some printers keep the last packet until a short one follows; b"" adds nothing.
     """
 
     connect_s: float = 4.0
@@ -122,6 +125,8 @@ class Settings:
     half_close: bool = True
     waits_for_close: bool | None = None
     folder: Path | None = None
+    quirks: frozenset[str] = frozenset()
+    pad_boundary: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,8 @@ class Receipt:
     """How a delivery ended, in the sense of its connection.
 
     evidence: one of "closed" (the printer took all and closed in order), "taken" (all bytes were taken, no close was
-    seen), "written" (a file or virtual printer has them on disk). text: one sentence for people. closed: True / False
+    seen), "written" (a file or virtual printer has them on disk), "drained" (the last byte has left the serial port),
+    "completed" (the print queue says that the job is completed). text: one sentence for people. closed: True / False
     when the far side's habit was seen, None when this transport has none. path: where a file transport put the bytes.
     """
 

@@ -7,8 +7,11 @@ register; the contract test in tests/devices/test_transports.py asks for a rig f
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
+from contextlib import suppress
 from functools import cache
+from urllib.parse import unquote, urlsplit
 
 from devices.contracts import Connection, Settings, Transport
 from devices.errors import BadPrinterUri
@@ -34,6 +37,31 @@ def load(scheme: str) -> Transport:
 def check(uri: str) -> None:
     """Raise BadPrinterUri when `uri` cannot be the address of a printer. Opens nothing."""
     load(_scheme(uri)).check(uri)
+
+
+def identity(uri: str) -> str:
+    """What two addresses of one device have in common, as far as the addresses tell. Opens nothing, never raises.
+
+    Files and virtual printers are no devices: each address is its own.
+    """
+    scheme, _, rest = uri.partition("://")
+    scheme = scheme.lower()
+    parts = urlsplit(uri)
+    if scheme == "tcp":
+        with suppress(ValueError):
+            return f"tcp://{(parts.hostname or '').rstrip('.')}:{parts.port or 9100}"
+    if scheme == "usb":
+        return f"usb://{parts.netloc.lower()}{parts.path}"
+    if scheme == "serial":
+        return f"serial://{os.path.realpath(unquote(parts.path or parts.netloc))}"
+    if scheme == "queue":
+        return f"queue://{unquote(parts.netloc)}?{parts.query}"
+    return f"{scheme}://{rest}"
+
+
+def is_device(uri: str) -> bool:
+    """Whether two printers at this address would be one piece of hardware, which can print only one job at a time."""
+    return uri.partition("://")[0].lower() in ("tcp", "usb", "serial", "queue")
 
 
 def open(uri: str, settings: Settings = _DEFAULTS) -> Connection:
