@@ -23,7 +23,11 @@ import pytest
 from devices import transports
 from devices.contracts import Connection, Settings
 from devices.errors import BadPrinterUri, PrinterUnreachable, SendInterrupted, SendStopped
+from devices.transports.usb import Usb
+from tests.fake.cups import PrivateCups
 from tests.fake.printer import FakePrinter
+from tests.fake.pty import PtyPrinter
+from tests.fake.usb import FakeBus, FakeUsbPrinter
 
 LABEL = bytes(range(256)) * 8  # 2 kB
 LARGE = os.urandom(1_000_007)
@@ -90,10 +94,59 @@ def spy_rig(folder: Path) -> Iterator[Rig]:
         )  # fmt: skip
 
 
+@contextmanager
+def serial_rig(folder: Path) -> Iterator[Rig]:
+    with PtyPrinter() as pty:
+        yield Rig(
+            uri=pty.uri("baud=115200"),
+            arrived=pty.settled,
+            unreachable=f"serial://{folder}/no-such-port",
+            bad=("serial://", "serial:///", "serial:///dev/", "serial://host", "serial://host/dev/ttyS0",
+                 "serial:///dev/ttyS0?baud=fast", "serial:///dev/ttyS0?speed=9600", "serial:///dev/ttyS0#1"),
+        )  # fmt: skip
+
+
+@contextmanager
+def queue_rig(folder: Path) -> Iterator[Rig]:
+    with PrivateCups() as cups, FakePrinter() as printer:
+        cups.add("dock", printer.port)
+        yield Rig(
+            uri=cups.uri("dock"),
+            arrived=lambda: printer.wait_for(1)[0],
+            unreachable=cups.uri("no-such-queue"),
+            bad=("queue://", "queue:///dock", "queue://two words", "queue://dock/1", "queue://dock?host=x",
+                 "queue://dock?server=", "queue://dock?server=a:b:c", "queue://dock#1", "queue://a%00b"),
+        )  # fmt: skip
+
+
+@contextmanager
+def usb_rig(folder: Path) -> Iterator[Rig]:
+    """Through libusb; tests/devices/test_usb.py does the same through usblp, tests/usb with real printers."""
+    transport = transports.load("usb")
+    assert isinstance(transport, Usb)
+    with FakeBus(folder) as bus:
+        printer = bus.plug(FakeUsbPrinter(serial="A 1"))
+        transport.machine, machine = bus.machine, transport.machine
+        try:
+            yield Rig(
+                uri="usb://0a5f:0166/A%201",
+                arrived=lambda: bytes(printer.data),
+                unreachable="usb://0A5F:0167",
+                bad=("usb://", "usb://0a5f", "usb://a5f:166", "usb://0a5f:0166/@", "usb://0a5f:0166/@1", "usb://lp0",
+                     "usb://0a5f:0166/A/1", "usb://0a5f:0166/%zz", "usb://0a5f:0166?driver=lp", "usb://0a5f:0166/A 1",
+                     "usb://0a5f:0166?x=y", "usb://0a5f:0166#x", "usb://0a5f:0166\n"),
+            )  # fmt: skip
+        finally:
+            transport.machine = machine
+
+
 RIGS: dict[str, Callable[[Path], AbstractContextManager[Rig]]] = {
     "file": file_rig,
+    "queue": queue_rig,
+    "serial": serial_rig,
     "spy": spy_rig,
     "tcp": tcp_rig,
+    "usb": usb_rig,
     "virtual": virtual_rig,
 }
 
@@ -120,7 +173,7 @@ def test_every_byte_arrives_in_order(rig, data):
     receipt = line.finish()
     line.close()
     assert rig.arrived() == data
-    assert receipt.evidence in ("closed", "taken", "written")
+    assert receipt.evidence in ("closed", "taken", "written", "drained", "completed")
     assert str(len(data)) in receipt.text
 
 
