@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from bridge.config import Config, ConfigError, Loaded, hostname, keep_as_good, l
 from bridge.control import Control
 from bridge.deliver.recover import recover
 from bridge.deliver.worker import EXPIRED
+from bridge.discover import discover
 from bridge.errors import Invalid
-from bridge.fleet import Fleet, why_not
+from bridge.fleet import Fleet, twin_of, why_not
 from bridge.housekeeping import Chore, Housekeeping
 from bridge.intake.accept import Intake
 from bridge.intake.collect import Collector
@@ -28,6 +30,7 @@ from bridge.intake.detect import kind_or_none
 from bridge.intake.fetch import FetchRules
 from bridge.lock import FolderLock
 from bridge.model import Device, Job, Picture
+from bridge.moved import Movers
 from bridge.prepare.labels import check as check_template
 from bridge.prepare.pictures import picture
 from bridge.prepare.pipeline import Pipeline
@@ -42,12 +45,15 @@ from bridge.web.dashboard import make_dashboard
 from bridge.web.feed import Feed
 from bridge.web.server import HttpServer, make_app
 from devices import languages
+from devices.usb.giveback import give_back
+from devices.usb.hotplug import Hotplug
 
 log = logging.getLogger(__name__)
 
 STOP_S = 5.0  # seconds a label on its way gets at SIGTERM before it is cut off and called unconfirmed
 SEEN_S = 60.0  # seconds between two signs of life of this client
 PRUNE_S = 60.0
+MOVED_S = 5.0
 BREATH_S = 0.05  # seconds between two turns of pruning, for labels that want to be written down
 
 
@@ -57,9 +63,12 @@ class CannotStart(Exception):
 
 def check(config: Config) -> None:
     """What makes a well-formed configuration unusable all the same. Raises ConfigError."""
-    for printer in config.printers:
+    for number, printer in enumerate(config.printers):
         if (text := why_not(printer)) is not None:
             raise ConfigError(text)
+        if (twin := twin_of(printer, config.printers[:number])) is not None:
+            raise ConfigError(f"printers {twin.name!r} and {printer.name!r} are one device ({printer.uri}); a device "
+                              "prints one job at a time: keep one of them")  # fmt: skip
     load_config_keys(config.keys, "")
 
 
@@ -136,6 +145,7 @@ class Bridge:
                 self.store.lanes.believe(None)
             self.retention = self._retention()
             self.housekeeping = Housekeeping(self._chores())
+            self.hotplug = Hotplug(self.fleet.look_again)
             self.watch = Watch(self._loops, feed=lambda: notify("WATCHDOG=1"), feed_s=watchdog_s())
             self.http.serve(self._flask())
         except BaseException:
@@ -147,7 +157,10 @@ class Bridge:
         self._tidy_spool()  # before the door opens: what comes in afterwards is nobody's stray
         self.feed.start()
         self.http.start()  # before any other, because it may yet fail; what is posted meanwhile waits in its lane
+        if self.fleet.plugged():
+            give_back()  # what a crash of ours left without its driver
         self.fleet.go()
+        self.hotplug.start()
         self.pipeline.start()
         self.collector.start()
         self.housekeeping.start()
@@ -177,6 +190,7 @@ class Bridge:
         self.watch.stop()
         self.feed.stop()
         self.http.stop()
+        self.hotplug.stop()
         self.store.lanes.close()
         self.fleet.stop(STOP_S)
         self.collector.stop()
@@ -227,7 +241,8 @@ class Bridge:
             organization_id=self.identity.organization_id, self_client_id=self.identity.client_id, store=self.store,
             intake=intake, control=self.control, health=self.health, picture=self.picture, fleet=self.fleet,
             keys=KeyOffice(self.store, self.ring), feed=self.feed, reload=self.reload, diagnostics=self.diagnostics,
-            metrics=self.metrics, delete_reply=self.config.server.delete_reply, plan=self.config.server.plan,
+            metrics=self.metrics, discover=partial(discover, self.fleet),
+            delete_reply=self.config.server.delete_reply, plan=self.config.server.plan,
             api_key=self.identity.api_key,
         )  # fmt: skip
         return make_app(
@@ -245,6 +260,7 @@ class Bridge:
             "fetch": Loop(self.collector.is_alive, self.collector.revive),
             "draw": Loop(self.pipeline.is_alive, self.pipeline.revive),
             "housekeeping": Loop(self.housekeeping.is_alive, self.housekeeping.revive),
+            "usb": Loop(self.hotplug.is_alive, self.hotplug.revive),
             **{
                 f"printer {worker.printer.name}": Loop(worker.is_alive, worker.revive)
                 for worker in list(self.fleet.workers.values())
@@ -258,6 +274,7 @@ class Bridge:
             Chore("expired jobs", 1.0, self._expire),
             Chore("signs of life", SEEN_S, self._show_life),
             Chore("old jobs", PRUNE_S, self._prune),
+            Chore("printers that moved", MOVED_S, Movers(self.fleet, self.folder / "macs.json").look),
         ]
 
     def _expire(self) -> None:

@@ -89,6 +89,8 @@ class PrinterConfig(_Section):
     half_close: bool = True
     ordered: bool = False
     hold_older_than_s: float | None = Field(None, gt=0, le=366 * 86400)
+    mdns: str | None = Field(None, min_length=1, max_length=255)
+    mac: str | None = Field(None, pattern=r"^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$")
     connect_s: float = Field(4, gt=0, le=60)
     stall_s: float = Field(30, gt=0, le=3600)
 

@@ -22,7 +22,7 @@ from bridge.config import PrinterConfig
 from bridge.control import Control
 from bridge.deliver.worker import KNOWN_LANGUAGES, Worker
 from bridge.errors import Conflict, Invalid, NotFound
-from bridge.model import PRINTER, WAITING, Device, Job, State
+from bridge.model import PRINTER, WAITING, Device, Job, PrinterState, State
 from bridge.prepare.pictures import virtual_pictures
 from bridge.store import Store
 from devices import transports
@@ -33,6 +33,9 @@ from devices.printer import Printer
 log = logging.getLogger(__name__)
 
 RETIRE_S = 10.0  # seconds the label being sent gets to end before a change of its printer is refused
+_LINE_BY_LINE = ("zpl", "epl2", "tspl", "cpcl")
+"""Languages in which one more line end between two labels means nothing."""
+
 _OPEN = (*WAITING, State.CREATED, State.HELD, State.SENDING, State.UNCONFIRMED)
 
 
@@ -46,6 +49,14 @@ def why_not(wanted: PrinterConfig) -> str | None:
         known = f"use one of {', '.join(sorted(KNOWN_LANGUAGES))}"
         return f"printer {wanted.name!r}: unknown language {wanted.language!r}; {known}"
     return None
+
+
+def twin_of(wanted: PrinterConfig, others: Iterable[PrinterConfig]) -> PrinterConfig | None:
+    """The one among `others` that is the same piece of hardware."""
+    if not transports.is_device(wanted.uri):
+        return None
+    same = transports.identity(wanted.uri)
+    return next((each for each in others if transports.identity(each.uri) == same), None)
 
 
 class Fleet:
@@ -91,7 +102,60 @@ class Fleet:
         for worker in self.workers.values():
             worker.wait(3)
 
+    # -- looking --
+
+    def addresses(self) -> dict[str, str]:
+        """Identity of an address -> the name of the printer that has it."""
+        return {transports.identity(each.uri): each.name for each in list(self._set_up.values())}
+
+    def hosts(self) -> frozenset[str]:
+        """The hosts of the network printers: they may be printing, so they are left alone."""
+        return frozenset(urlsplit(each.uri).hostname or "" for each in list(self._set_up.values()))
+
+    def network_printers(self) -> list[tuple[str, str]]:
+        """(device id, present uri) of every printer with an address on the network."""
+        return [(key, each.uri) for key, each in list(self.printers.items()) if each.uri.startswith("tcp://")]
+
+    def state(self, device_id: str) -> PrinterState | None:
+        """How its worker sees a printer now."""
+        lane = self._store.lanes.lane(device_id)
+        return lane.state if lane is not None else None
+
+    def has_answered(self, device_id: str) -> bool:
+        """Whether the last job of a printer got through."""
+        lane = self._store.lanes.lane(device_id)
+        return lane is not None and lane.eager
+
+    def known_by(self, device_id: str) -> tuple[str | None, str | None]:
+        """(mDNS name, MAC) by which a printer is found again, where the settings say so."""
+        wanted = self._set_up[device_id]
+        return wanted.mdns, wanted.mac
+
+    def look_again(self) -> None:
+        """Something was plugged in or out: printers on USB and serial ports that wait are tried now."""
+        for device_id, wanted in list(self._set_up.items()):
+            lane = self._store.lanes.lane(device_id)
+            if lane is not None and _is_plugged(wanted.uri):
+                lane.wake()
+
+    def plugged(self) -> bool:
+        """Whether any printer is on USB or a serial port."""
+        return any(_is_plugged(wanted.uri) for wanted in list(self._set_up.values()))
+
     # -- changing --
+
+    def redirect(self, device_id: str, host: str, *, by: str) -> None:
+        """A printer answers at another address now. The settings stay as they are; its jobs follow it."""
+        with self._changing:
+            wanted, device = self._set_up[device_id], self._control.device(self._organization_id, device_id)
+            port = urlsplit(wanted.uri).port or 9100
+            shown = f"[{host}]" if ":" in host else host
+            moved = wanted.model_copy(update={"uri": f"tcp://{shown}:{port}"})
+            self._exchange(device, moved)
+            self._set_up[device_id] = wanted  # so that a reload compares with what was said, not with what was found
+        text = f"answers at {shown}:{port} now, found by {by} (set up as {wanted.uri})"
+        log.warning("%s: %s", wanted.name, text)
+        self._store.devices.note(device, "moved", text)
 
     def settings(self, device_id: str) -> dict[str, Any] | None:
         """How a printer is set up, with the keys of [[printers]]; None for one of another machine."""
@@ -105,6 +169,7 @@ class Fleet:
             known = self._store.devices.by_name(self._organization_id, self._client_id, wanted.name)
             if known is not None and known.id in self._set_up:
                 raise _taken(wanted.name)
+            self._refuse_twin(wanted, None)
             if known is None:
                 known = self._control.add_device(
                     self._organization_id, self._client_id, wanted.name, device_id=wanted.id
@@ -124,6 +189,7 @@ class Fleet:
         with self._changing:
             before = self._own(device_id)
             wanted = _checked({**before.model_dump(mode="json"), **settings, "id": before.id})
+            self._refuse_twin(wanted, device_id)
             if wanted.name != before.name:
                 self._control.change_device(self._organization_id, device_id, name=wanted.name)
             device = self._keep(self._control.device(self._organization_id, device_id), wanted)
@@ -281,6 +347,12 @@ class Fleet:
         for job in self._store.jobs.waiting(self._organization_id, device_id):
             self._store.lanes.push(job, waited_s=_waited_s(job))
 
+    def _refuse_twin(self, wanted: PrinterConfig, device_id: str | None) -> None:
+        """Two printers at one device would print into each other's labels. Raises Conflict."""
+        if (twin := twin_of(wanted, [each for key, each in self._set_up.items() if key != device_id])) is not None:
+            raise Conflict(f"printer {twin.name!r} is this device already ({twin.uri})", field="uri",
+                           code="device_taken", remedy="print on that one, or change its settings")  # fmt: skip
+
     def _open_jobs(self, device_id: str) -> int:
         return self._store.jobs.page(
             self._organization_id, device_id=device_id, states=_OPEN, limit=1
@@ -293,6 +365,10 @@ class Fleet:
             if job.state is not State.SENDING:
                 self._control.cancel(self._organization_id, job.id)
         log.info("%s: its jobs are cancelled", name)
+
+
+def _is_plugged(uri: str) -> bool:
+    return uri.lower().startswith(("usb:", "serial:"))
 
 
 def _checked(settings: Mapping[str, Any]) -> PrinterConfig:
@@ -325,10 +401,22 @@ def _waited_s(job: Job) -> float:
 
 def _printer(wanted: PrinterConfig, folder: Path) -> Printer:
     settings = Settings(
-        connect_s=wanted.connect_s, stall_s=wanted.stall_s, half_close=wanted.half_close, folder=folder / "virtual"
-    )
+        connect_s=wanted.connect_s, stall_s=wanted.stall_s, half_close=wanted.half_close, folder=folder / "virtual",
+        quirks=_quirks(wanted.uri), pad_boundary=b"\n" if wanted.language in _LINE_BY_LINE else b"",
+    )  # fmt: skip
     media = Media(wanted.dpi, wanted.width_mm, wanted.height_mm)
     return Printer(wanted.name, wanted.uri, wanted.language, media, settings)
+
+
+def _quirks(uri: str) -> frozenset[str]:
+    """What is known of this model's ways, by the ids in a USB printer's address."""
+    if not uri.startswith("usb://"):
+        return frozenset()
+    from devices.catalog import usb_quirks  # late: a table few need
+    from devices.usb.address import parse
+
+    address = parse(uri)
+    return usb_quirks(address.vendor, address.product)
 
 
 def _draw_pictures(language: str, file: Path) -> None:

@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -28,6 +29,7 @@ from bridge.lock import FolderLock
 from bridge.store.schema import MIGRATIONS
 from tests.bridge.shop import Shop
 from tests.fake.printer import FakePrinter
+from tests.fake.pty import PtyPrinter
 from tests.serving import ROOT, Serve, b64, printer
 
 LABEL = b"^XA^FDlabel^FS^XZ"
@@ -575,3 +577,65 @@ def test_a_thousand_open_files_are_not_needed(folder: Path) -> None:
 def test_modes_are_told_as_people_write_them(folder: Path) -> None:
     folder.chmod(stat.S_IRWXU | stat.S_IXOTH)
     assert "(mode 701)" in only(examine(folder), "folder", "warning").text
+
+
+# ---- printers on wires and in queues ------------------------------------------------------------------------------
+
+
+def printer_finding(folder: Path, uri: str) -> Finding:
+    (folder / "config.toml").write_text(f'[[printers]]\nname = "dock"\nuri = "{uri}"\n')
+    (finding,) = [each for each in examine(folder, None) if each.area == "printer"]
+    return finding
+
+
+def test_a_usb_printer_that_is_not_plugged_in_is_said_to_be_so(tmp_path: Path) -> None:
+    finding = printer_finding(tmp_path, "usb://0a5f:0164/D4J201234567")
+    assert finding.level == "problem" and "usb://0a5f:0164/D4J201234567 is not plugged in" in finding.text
+    assert "plug it in and switch it on" in finding.remedy
+
+
+def test_a_serial_port_that_is_not_there_is_said_with_those_that_are(tmp_path: Path) -> None:
+    finding = printer_finding(tmp_path, "serial:///dev/ttyNOTHING?baud=9600")
+    assert finding.level == "problem" and "/dev/ttyNOTHING is not there" in finding.text and finding.remedy
+
+
+def test_a_serial_port_another_program_holds_is_named_with_it(tmp_path: Path) -> None:
+    main, far = os.openpty()
+    try:
+        device = os.ttyname(far)
+        holder = subprocess.Popen(["sleep", "60"], stdin=far)
+        os.close(far)
+        finding = printer_finding(tmp_path, f"serial://{device}")
+        assert finding.level == "warning" and f"process {holder.pid}" in finding.text and "sleep 60" in finding.text
+        assert f"kill {holder.pid}" in finding.remedy
+    finally:
+        holder.kill()
+        holder.wait()
+        os.close(main)
+
+
+def test_a_queue_that_does_not_exist_is_told_with_the_command_that_makes_one(tmp_path: Path) -> None:
+    finding = printer_finding(tmp_path, "queue://nowhere?server=127.0.0.1:9")
+    assert finding.level == "problem" and "no print service answers" in finding.text
+    assert "sudo systemctl start cups" in finding.remedy
+
+
+@pytest.mark.parametrize(("baud", "level", "said"), [
+    (19200, "ok", "answers at 19200 baud"), (9600, "problem", "answers at 19200 baud, it is set up with 9600"),
+])  # fmt: skip
+def test_a_serial_printer_is_asked_for_its_speed_only_when_that_is_wanted(
+    tmp_path: Path, baud: int, level: str, said: str
+) -> None:
+    with PtyPrinter() as pty:
+        def answer(read: bytes) -> bytes:  # a terminal has no speed of its own; it only knows which one is set
+            right = termios.tcgetattr(pty._node)[5] == termios.B19200
+            return b"\x02ZD421-203dpi,V92.21.26Z,8,65536KB\x03" if right else b"\xff"
+
+        pty.answers = answer
+        uri = f"serial://{pty.device}?baud={baud}"
+        (tmp_path / "config.toml").write_text(f'[[printers]]\nname = "dock"\nuri = "{uri}"\n')
+        (quiet,) = [each for each in examine(tmp_path) if each.area == "printer"]
+        assert quiet.level in ("ok", "warning") and pty.arrived == b"", "nothing is asked unless that is wanted"
+        (finding,) = [each for each in examine(tmp_path, ask=True) if each.area == "printer"]
+    assert (finding.level, said in finding.text) == (level, True), finding
+    assert level == "ok" or "write baud=19200" in finding.remedy

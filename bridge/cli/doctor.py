@@ -21,15 +21,16 @@ _COLORS = {"ok": "green", "warning": "yellow", "problem": "red"}
 @click.command()
 @data_option
 @config_option
+@click.option("--ask", is_flag=True, help="Ask serial printers at which speed they answer; may print some letters.")
 @json_option
-def doctor(data: Path | None, config: Path | None, as_json: bool) -> None:
+def doctor(data: Path | None, config: Path | None, ask: bool, as_json: bool) -> None:
     """Look at everything a bridge needs and say how to mend what is wrong. Changes nothing.
 
     The exit code is 1 when there is a problem; warnings alone are no reason.
     """
     from bridge.doctor import examine
 
-    findings = examine(folder_of(data), config)
+    findings = examine(folder_of(data), config, ask=ask)
     counts = Counter[str](finding.level for finding in findings)
     if as_json:
         said = {"findings": [asdict(f) for f in findings], "problems": counts["problem"], "warnings": counts["warning"]}

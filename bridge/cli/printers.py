@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 import click
@@ -25,6 +26,8 @@ SETTINGS = [  # the keys of [[printers]], as options; the serve knows what they 
     click.option("--half-close/--no-half-close", default=None, help="Say `that was all` by closing our side."),
     click.option("--ordered/--not-ordered", default=None, help="Strictly one job after the other."),
     click.option("--hold-older-than-s", type=float, default=None, help="After an outage, hold older jobs."),
+    click.option("--mdns", default=None, help="Its mDNS name, to find it again when its address changes."),
+    click.option("--mac", default=None, help="Its MAC, to find it again when its address changes."),
     click.option("--connect-s", type=float, default=None, help="Seconds for a connection to open (default: 4)."),
     click.option("--stall-s", type=float, default=None, help="Seconds without progress (default: 30)."),
 ]
@@ -38,7 +41,7 @@ def _settings(command: Command) -> Command:
 
 @click.group(cls=Listing)
 def printers() -> None:
-    """Printers: list (without a command), add, remove, pause, resume, test."""
+    """Printers: list (without a command), find, add, remove, pause, resume, test, number."""
 
 
 @printers.command("list")
@@ -59,6 +62,54 @@ def _row(printer: dict[str, Any]) -> tuple[object, ...]:
     state = printer["state"] or "unknown"
     return (printer["name"], state, ", ".join(printer["reasons"]), printer["waiting"], printer.get("held", ""), uri,
             printer["text"])  # fmt: skip
+
+
+@printers.command()
+@click.option("--subnet", default=None, help="Also try port 9100 of 192.168.1.0/24 (at most a /22); no byte is sent.")
+@click.option("--seconds", type=click.FloatRange(0, 10), default=2.0, show_default=True, help="Listen for mDNS.")
+@json_option
+@data_option
+def find(subnet: str | None, seconds: float, as_json: bool, data: Path | None) -> None:
+    """Find printers that are plugged in or on the network, each with the command that adds it."""
+    answer = remote(data).get("/v1/printers/discover", subnet=subnet, mdns_s=seconds)
+    if as_json:
+        print_json(answer)
+        return
+    for candidate in answer["candidates"]:
+        _tell(candidate)
+    if not answer["candidates"]:
+        click.echo("no printer found; is it switched on and plugged in?")
+    for remark in answer["remarks"]:
+        click.echo(f"not looked at: {clean(remark)}", err=True)
+
+
+def _tell(candidate: dict[str, Any]) -> None:
+    """One candidate in a few lines, the command last."""
+    what = candidate["model"] or candidate["label"] or "something that does not say what it is"
+    click.echo(clean(f"{what}, {candidate['where']}"))
+    click.echo(clean(f"    {candidate['reason']}"))
+    if candidate["trouble"]:
+        click.echo(clean(f"    trouble: {candidate['trouble']}"))
+    if candidate["added"]:
+        click.echo(clean(f"    is printer {candidate['added']} already"))
+        return
+    settings = candidate["settings"]
+    options = [f"--{key} {quote(str(value))}" for key, value in settings.items() if key not in ("name", "uri")]
+    words = ["    print-bridge printers add", quote(settings["name"]), quote(settings["uri"]), *options]
+    click.echo(clean(" ".join(words)))
+
+
+@printers.command()
+@data_option
+def number(data: Path | None) -> None:
+    """Print a number on each printer, to tell two alike from each other."""
+    bridge = remote(data)
+    for place, printer in enumerate(bridge.get("/v1/printers")["printers"], 1):
+        wish = {"printer": printer["id"], "template": "number", "title": f"number {place}",
+                "fields": {"number": str(place), "name": printer["name"],
+                           "where": (printer.get("settings") or {}).get("uri", "")[:80]}}  # fmt: skip
+        job = bridge.create("/v1/jobs", wish)
+        click.echo(f"{place}  {clean(printer['name'])}  job {job['serial']}")
 
 
 @printers.command()

@@ -63,7 +63,8 @@ class Desk:
     health: what /v1/health says. picture: label number (from 0) of a job, as it was or would be sent; None when there
     is no such label. self_client_id: the client that is this machine. api_key: the first-run key, for a dialect whose
     login hands it out; None when it is not on this machine. reload: read the configuration again; says what changed;
-    raises Invalid for a broken one. diagnostics: a zip without secrets. metrics: Prometheus text.
+    raises Invalid for a broken one. discover: what could be printed on, see bridge.discover. diagnostics: a zip
+    without secrets. metrics: Prometheus text.
     """
 
     organization_id: str
@@ -83,6 +84,7 @@ class Desk:
     plan: Literal["off", "standard", "pro"] = "off"
     api_key: str | None = None
     ws_url: str | None = None
+    discover: Callable[..., dict[str, Any]] = lambda mdns_s, subnet: {"candidates": [], "remarks": []}
 
 
 class Dialect(Protocol):

@@ -25,9 +25,12 @@ AREAS: list[tuple[str, Callable[[Patient], Iterator[Finding]]]] = [
 ]
 
 
-def examine(data: Path, config_path: Path | None = None) -> list[Finding]:
-    """Every finding, area after area. data: the data folder; config_path: as given to serve with --config."""
-    patient = admit(data, config_path)
+def examine(data: Path, config_path: Path | None = None, *, ask: bool = False) -> list[Finding]:
+    """Every finding, area after area. data: the data folder; config_path: as given to serve with --config.
+
+    ask: serial printers may be asked at which speed they answer.
+    """
+    patient = admit(data, config_path, ask=ask)
     return [finding for area, look in AREAS for finding in _survive(area, look, patient)]
 
 

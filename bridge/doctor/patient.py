@@ -18,7 +18,8 @@ from bridge.remote import BadCredentials, NotRunning, Refused, Remote
 class Patient:
     """config: the last good one when config_error is set, all defaults without any. holder: pid, 0 when unknown.
 
-    health: what the serve says of itself, None when none answers; silence: why it does not.
+    health: what the serve says of itself, None when none answers; silence: why it does not. ask: serial printers may
+    be asked at which speed they answer, which may print a few letters.
     """
 
     folder: Path
@@ -29,6 +30,7 @@ class Patient:
     remote: Remote | None
     health: dict[str, Any] | None
     silence: str
+    ask: bool = False
 
     def command(self, words: str) -> str:
         """A command of ours for this very folder."""
@@ -51,12 +53,12 @@ class Patient:
         return self.command("reload") if self.health is not None else self.serve_command()
 
 
-def admit(folder: Path, config_path: Path | None) -> Patient:
+def admit(folder: Path, config_path: Path | None, *, ask: bool = False) -> Patient:
     """Look the folder up and ask its serve, if one answers."""
     remote, health, silence = _ask(folder)
     file = _config_file(folder, config_path, health)
     config, error = _config(folder, file)
-    return Patient(folder, file, config, error, lock_holder(folder / "lock"), remote, health, silence)
+    return Patient(folder, file, config, error, lock_holder(folder / "lock"), remote, health, silence, ask)
 
 
 def _ask(folder: Path) -> tuple[Remote | None, dict[str, Any] | None, str]:

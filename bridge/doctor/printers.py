@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from bridge.config import VIRTUAL, PrinterConfig
+from bridge.doctor import hardware
 from bridge.doctor.database import own_printers
 from bridge.doctor.finding import Finding
 from bridge.doctor.patient import Patient
@@ -84,7 +85,7 @@ def _look(patient: Patient, printer: Known) -> Finding:
     said, reasons = printer.said, ", ".join(printer.said.get("reasons") or ())
     if said.get("state") == "processing":
         return Finding(AREA, "ok", f"{printer.name} is printing now ({printer.uri})")  # it may take one caller only
-    seen = _reach(printer)
+    seen = _reach(printer, ask=patient.ask)
     if seen.level != "ok" or said.get("state") in (None, "idle"):
         return seen
     text = f"{printer.name} is {said['state']} ({reasons or 'no reason'}): {said.get('text') or 'no more is known'}"
@@ -93,7 +94,7 @@ def _look(patient: Patient, printer: Known) -> Finding:
     return Finding(AREA, "warning", text, "look at the printer: it can be reached; the serve goes on by itself")
 
 
-def _reach(printer: Known) -> Finding:
+def _reach(printer: Known, *, ask: bool) -> Finding:
     """Whether it could be printed on, as far as that shows without a byte."""
     try:
         wrong = why_not(PrinterConfig.model_validate(printer.settings))
@@ -108,6 +109,12 @@ def _reach(printer: Known) -> Finding:
         return _path(printer, file.parse(printer.uri))
     if scheme == "virtual":
         return Finding(AREA, "ok", f"{printer.name} is a virtual printer ({printer.uri})")
+    if scheme == "usb":
+        return hardware.usb(printer.name, printer.uri, printer.settings)
+    if scheme == "serial":
+        return hardware.serial(printer.name, printer.uri, printer.settings, ask=ask)
+    if scheme == "queue":
+        return hardware.queue(printer.name, printer.uri, PATIENCE_S)
     return Finding(AREA, "ok", f"{printer.name} ({printer.uri}): not tried; opening it could disturb a label")
 
 

@@ -144,6 +144,18 @@ def test_a_printer_with_jobs_is_not_removed_unless_they_are_given_up(yard: Yard)
         assert printer.jobs == []
 
 
+def test_two_printers_at_one_device_are_refused_and_both_are_named(yard: Yard) -> None:
+    yard.fleet.add({"name": "dock", "uri": "tcp://printer.local"})
+    with pytest.raises(Conflict, match="printer 'dock' is this device already") as caught:
+        yard.fleet.add({"name": "gate", "uri": "tcp://PRINTER.local:9100"})
+    assert caught.value.code == "device_taken"
+    other = yard.fleet.add({"name": "gate", "uri": "tcp://printer.local:9101"})
+    with pytest.raises(Conflict, match="dock"):
+        yard.fleet.change(other.id, {"uri": "tcp://printer.local:9100"})
+    yard.fleet.add({"name": "one", "uri": "virtual://same"})
+    yard.fleet.add({"name": "two", "uri": "virtual://same"})
+
+
 # -- by the configuration
 
 
@@ -159,11 +171,12 @@ def test_a_printer_of_the_configuration_is_changed_there_only(tmp_path: Path) ->
 
 
 def test_a_reload_adds_changes_and_removes_printers_and_drops_no_job(tmp_path: Path) -> None:
-    with FakePrinter(refuse=True) as away, FakePrinter() as here, FakePrinter() as third:
-        before = [config("dock", away.uri), config("gone", away.uri), config("same", here.uri)]
+    away, gone = FakePrinter(refuse=True), FakePrinter(refuse=True)
+    with away, gone, FakePrinter() as here, FakePrinter() as there, FakePrinter() as third:
+        before = [config("dock", away.uri), config("gone", gone.uri), config("same", here.uri)]
         with Yard(tmp_path, before) as yard:
             moved, stranded, untouched = (yard.send(name=name) for name in ("dock", "gone", "same"))
-            after = [config("dock", here.uri), config("same", here.uri), config("new", third.uri)]
+            after = [config("dock", there.uri), config("same", here.uri), config("new", third.uri)]
             assert sorted(yard.fleet.reload(after)) == [
                 "printer dock changed", "printer gone removed", "printer new added",
             ]  # fmt: skip
@@ -171,10 +184,11 @@ def test_a_reload_adds_changes_and_removes_printers_and_drops_no_job(tmp_path: P
             fresh = yard.send(name="new")
             assert [yard.wait(job).state for job in (moved, untouched, fresh)] == ["delivered"] * 3
             assert yard.state(stranded) in ("queued", "preparing")
-            back = [*after, config("gone", third.uri)]
+            gone.switch_on()
+            back = [*after, config("gone", gone.uri)]
             assert yard.fleet.reload(back) == ["printer gone added"]
             assert yard.wait(stranded).state == "delivered"
-        assert (len(here.jobs), len(third.jobs), away.jobs) == (2, 2, [])
+        assert [len(printer.jobs) for printer in (here, there, third, gone, away)] == [1, 1, 1, 1, 0]
 
 
 def test_an_added_printer_is_left_alone_by_a_reload(yard: Yard) -> None:

@@ -168,6 +168,8 @@ def test_printers_answer_as_the_document_says(tour: Tour) -> None:
     tour.call(422, "POST", "/printers", {**wish, "uri": "nonsense"})
     spare = next(p["id"] for p in tour.call(200, "GET", "/printers")["printers"] if p["name"] == "spare / 2")
     tour.call(422, "GET", "/printers?all=1")
+    assert "candidates" in tour.call(200, "GET", "/printers/discover?mdns_s=0")
+    tour.call(422, "GET", "/printers/discover?subnet=everything")
     assert tour.call(200, "GET", "/printers/{printer}", printer=spare)["settings"]["uri"] == wish["uri"]
     tour.call(404, "GET", "/printers/{printer}", printer="nowhere")
     assert tour.call(200, "PATCH", "/printers/{printer}", {"dpi": 300}, printer=spare)["settings"]["dpi"] == 300

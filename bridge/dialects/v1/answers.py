@@ -195,6 +195,36 @@ class Printers:
     printers: list[Printer]
 
 
+@dataclass
+class Candidate:
+    """A printer that could be added. settings: for POST /v1/printers. added: the printer that has it already.
+
+    reason: why it is taken for this model. trouble: why it cannot be printed to now. others: its other addresses.
+    likely: false for a serial port that does not say what is connected to it.
+    """
+
+    uri: str
+    name: str
+    label: str
+    model: str | None
+    reason: str
+    where: str
+    serial: str
+    trouble: str
+    others: list[str]
+    likely: bool
+    added: str | None
+    settings: dict[str, Any]
+
+
+@dataclass
+class Candidates:
+    """remarks: what could not be looked at, and why."""
+
+    candidates: list[Candidate]
+    remarks: list[str]
+
+
 # ---- jobs -------------------------------------------------------------------------------------------------------
 
 

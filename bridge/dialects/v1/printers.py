@@ -12,7 +12,7 @@ from bridge import printers
 from bridge.dialects import Desk
 from bridge.dialects.v1 import once
 from bridge.dialects.v1.route import caller, idempotency_key
-from bridge.dialects.v1.wishes import NewPrinter, Nothing, Pause, PrinterChanges, RemovePrinter
+from bridge.dialects.v1.wishes import DiscoverQuery, NewPrinter, Nothing, Pause, PrinterChanges, RemovePrinter
 from bridge.errors import Conflict, NotFound
 from bridge.model import Device, Job, JobRequest, Template, to_dict
 from bridge.store.made import Making
@@ -31,6 +31,11 @@ def listing(desk: Desk, wish: Nothing) -> Response:
 def get(desk: Desk, wish: Nothing, printer: str) -> Response:
     """One printer, by id or name."""
     return jsonify(_shown(desk, find(desk, printer)))
+
+
+def discover(desk: Desk, wish: DiscoverQuery) -> Response:
+    """What could be printed on: plugged in, announced on the network, or in a subnet that is named."""
+    return jsonify(desk.discover(mdns_s=wish.mdns_s, subnet=wish.subnet))
 
 
 def add(desk: Desk, wish: NewPrinter) -> Response:

@@ -25,6 +25,8 @@ ROUTES = (
     Route("GET",    "/printers",                  printers.listing,   "printers", answers.Printers),
     Route("POST",   "/printers",                  printers.add,       "admin",    answers.Printer, wishes.NewPrinter,
           statuses=NEW, creates=True),
+    Route("GET",    "/printers/discover",         printers.discover,  "admin",    answers.Candidates,
+          wishes.DiscoverQuery),
     Route("GET",    "/printers/<printer>",        printers.get,       "printers", answers.Printer),
     Route("PATCH",  "/printers/<printer>",        printers.change,    "admin",    answers.Printer,
           wishes.PrinterChanges),

@@ -232,6 +232,8 @@ class PrinterChanges(Wish):
     half_close: Flag = True
     ordered: Flag = False
     hold_older_than_s: Number | None = Field(None, gt=0, le=YEAR_S)
+    mdns: str | None = Field(None, min_length=1, max_length=255, description="its mDNS name, to find it when it moved")
+    mac: str | None = Field(None, max_length=17, description="its MAC, to find it when it moved")
     connect_s: Number = Field(4, gt=0, le=60)
     stall_s: Number = Field(30, gt=0, le=3600)
 
@@ -252,6 +254,13 @@ class NewPrinter(PrinterChanges):
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = Field(
         None, description="null: one is made. It stands in addresses, so letters, digits, dots and dashes only"
     )
+
+
+class DiscoverQuery(Wish):
+    """Where to look."""
+
+    mdns_s: Number = Field(2.0, ge=0, le=10, description="seconds to listen for network printers")
+    subnet: str | None = Field(None, max_length=64, description="192.168.1.0/24: port 9100 is tried, no byte is sent")
 
 
 class RemovePrinter(Wish):
