@@ -26,6 +26,7 @@ ASKING = [  # every command that needs a running serve
     ("jobs", "cancel", "1"), ("jobs", "hold", "1", "2"), ("jobs", "release", "1"), ("jobs", "release", "--all"),
     ("jobs", "discard", "--all"), ("jobs", "resolve", "1", "printed"), ("jobs", "move", "1", "--to", "x"),
     ("jobs", "reprint", "1"), ("printers",), ("printers", "list"), ("printers", "add", "x", "virtual://x"),
+    ("printers", "find"), ("printers", "number"),
     ("printers", "remove", "x"), ("printers", "pause", "x"), ("printers", "resume", "x"), ("printers", "test", "x"),
     ("keys",), ("keys", "list"), ("keys", "add", "x"), ("keys", "revoke", "x"), ("origins",), ("origins", "list"),
     ("origins", "add", "https://x"), ("origins", "remove", "https://x"), ("reload",),
@@ -52,7 +53,8 @@ def commands(group: click.Group = cli.main, before: tuple[str, ...] = ()) -> Ite
 
 
 def test_the_table_above_names_every_command_that_needs_a_serve() -> None:
-    alone = {("serve",), ("print",), ("doctor",), ("backup",), ("restore",), ("logs",)}
+    alone = {("serve",), ("print",), ("doctor",), ("backup",), ("restore",), ("logs",), ("service", "install"),
+             ("service", "remove"), ("service", "status")}  # fmt: skip
     asked = {words[:2] if words[0] in ("jobs", "printers", "keys", "origins") else words for words in ASKING}
     groups = {(name,) for name, each in cli.main.commands.items() if isinstance(each, click.Group)}
     assert set(commands()) - alone - groups <= asked

@@ -19,6 +19,7 @@ from bridge.app import Bridge
 from bridge.intake.accept import Intake
 from bridge.model import Inline, Job, JobRequest
 from devices import languages
+from devices.usb.machine import HERE
 from tests.fake.printer import FakePrinter
 from tests.serving import Serve, printer
 
@@ -99,6 +100,7 @@ dying = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptio
 LOOPS = {
     "store-writer": "store", "http": "http", "feed": "feed", "fetch-1": "fetch", "draw-1": "draw",
     "housekeeping": "housekeeping", "printer-dock": "printer dock",
+    **({"usb-hotplug": "usb"} if HERE.has_sysfs else {}),
 }  # fmt: skip
 
 
@@ -179,6 +181,7 @@ def test_a_broken_configuration_at_the_start_means_the_last_one_that_worked_and_
         ('[[printers]]\nname = "a"\nuri = "tcp://h"\nlanguage = "klingon"\n', "unknown language 'klingon'"),
         ("[[keys]]\nname = 'x'\nkey_file = '/nowhere/key'\n", "/nowhere/key cannot be read"),
         ("[[printers]", "is not valid TOML"),
+        (printer("a", "tcp://h") + printer("b", "tcp://H:9100"), "printers 'a' and 'b' are one device (tcp://H:9100)"),
     ],
 )
 def test_a_reload_of_a_broken_configuration_changes_nothing_and_says_what_is_wrong(
@@ -197,11 +200,11 @@ def test_sighup_takes_new_printers_and_keys_and_drops_no_job(tmp_path: Path) -> 
     key_file = tmp_path / "key"
     key_file.write_text("pb_" + "0" * 64)
     key_file.chmod(0o600)
-    with FakePrinter(refuse=True) as away, FakePrinter() as dock:
+    with FakePrinter(refuse=True) as away, FakePrinter() as dock, FakePrinter() as spare:
         with Serve(tmp_path / "data", printer("dock", away.uri)) as bridge:
             jobs = [bridge.send("dock", {"document_base64": "XlhBXlha", "document_type": "zpl"}) for _ in range(20)]
             keys = f'[[keys]]\nname = "till"\nkey_file = "{key_file}"\norigins = ["https://shop.example"]\n'
-            bridge.config.write_text(printer("dock", dock.uri) + printer("second", dock.uri) + keys)
+            bridge.config.write_text(printer("dock", dock.uri) + printer("second", spare.uri) + keys)
             assert bridge.process is not None
             bridge.process.send_signal(signal.SIGHUP)
             until(lambda: "printer dock changed; printer second added; keys changed" in logged(bridge))

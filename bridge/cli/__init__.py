@@ -24,6 +24,7 @@ from bridge.cli.printers import printers
 from bridge.cli.printing import print_
 from bridge.cli.reload import reload
 from bridge.cli.serve import serve
+from bridge.cli.service import service
 
 __all__ = ["FAILED", "INTERRUPTED", "NO_SERVE", "UNCONFIRMED", "WRONG", "main"]
 
@@ -61,5 +62,5 @@ def main() -> None:
     """Gets the right label out of the right printer, from any web app."""
 
 
-for _command in (serve, print_, jobs, printers, keys, origins, reload, doctor, backup, restore, logs):
+for _command in (serve, print_, jobs, printers, keys, origins, reload, doctor, backup, restore, logs, service):
     main.add_command(_command)

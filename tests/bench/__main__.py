@@ -1,6 +1,6 @@
 """Every figure this project claims about speed and memory, measured now, as ratios in one run.
 
-    python -m tests.bench [draw] [raw] [memory] [listeners] [history] [cups]
+    python -m tests.bench [draw] [raw] [memory] [listeners] [history] [wires] [cups]
 
 These machines are noisy: read the ratios, not the milliseconds.
 """
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import cups, draw, history, listeners, memory, raw
+from tests.bench import cups, draw, history, listeners, memory, raw, wires
 
 PARTS = {
     "draw": draw.main, "raw": raw.main, "memory": memory.main, "listeners": listeners.main, "history": history.main,
+    "wires": wires.wires,
     "cups": cups.main,
 }  # fmt: skip
 
