@@ -57,10 +57,6 @@ MOVED_S = 5.0
 BREATH_S = 0.05  # seconds between two turns of pruning, for labels that want to be written down
 
 
-class CannotStart(Exception):
-    """The bridge cannot run like this. The text says what to do."""
-
-
 def check(config: Config) -> None:
     """What makes a well-formed configuration unusable all the same. Raises ConfigError."""
     for number, printer in enumerate(config.printers):
@@ -97,7 +93,7 @@ class Bridge:
     def start(self) -> None:
         """Everything in the order in which it must be true: ours alone, durable, prepared, listening.
 
-        Raises CannotStart, ConfigError, FolderInUse, DatabaseDamaged, OSError (port taken).
+        Raises ConfigError, FolderInUse, DatabaseDamaged, OSError (port taken).
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = FolderLock(self.folder / "lock")

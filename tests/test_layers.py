@@ -24,7 +24,7 @@ RULES = [
         {"devices.contracts", "devices.errors", "devices.raster", "devices.readers"},
         {"socket", "serial", "usb", "os", "time", "logging"},
     ),
-    ("devices/usb", {"devices.errors", "devices.usb"}, {"socket", "bridge"}),
+    ("devices/usb", {"devices.errors", "devices.ieee1284", "devices.usb"}, {"socket", "bridge"}),
     ("devices/catalog.py", set(), {"socket", "os", "time", "logging", "serial", "usb"}),
     ("devices/ieee1284.py", {"devices.errors"}, {"socket", "os", "time", "logging"}),
     ("devices/identify.py", {"devices.catalog", "devices.ieee1284"}, {"socket", "os", "time", "logging"}),

@@ -122,7 +122,6 @@ def _share_heaps() -> None:
 @contextmanager
 def running(bridge: Bridge) -> Iterator[None]:
     """The bridge, from start to stop. Raises Stop when it cannot start, FolderInUse when another one has the folder."""
-    from bridge.app import CannotStart
     from bridge.config import ConfigError
     from bridge.store.engine import DatabaseDamaged
 
@@ -130,7 +129,7 @@ def running(bridge: Bridge) -> Iterator[None]:
     _share_heaps()
     try:
         bridge.start()
-    except (CannotStart, ConfigError, DatabaseDamaged, OSError) as error:
+    except (ConfigError, DatabaseDamaged, OSError) as error:
         raise Stop(f"cannot start: {error}", WRONG) from error
     try:
         yield

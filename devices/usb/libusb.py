@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from devices.ieee1284 import BadDeviceId, read
 from devices.usb import descriptors
 from devices.usb.descriptors import Interface
-from devices.usb.ieee1284 import text_of
 from devices.usb.pace import Pace
 from devices.usb.sysfs import Device
 
@@ -133,8 +133,12 @@ class Opened:
         self.backend.ctrl_transfer(self.handle, _TELL, request, 0, index, array.array("B"), ASK_MS)
 
     def device_id(self, interface: Interface) -> str:
-        """The IEEE 1284 ID. Raises OSError."""
-        return text_of(self.ask(_GET_DEVICE_ID, interface.number << 8 | interface.alternate, 1024))
+        """The IEEE 1284 ID, "" for none. Raises OSError."""
+        raw = self.ask(_GET_DEVICE_ID, interface.number << 8 | interface.alternate, 1024)
+        try:
+            return read(raw).text
+        except BadDeviceId:
+            return ""
 
     def close(self) -> None:
         """Let go; safe to call twice."""

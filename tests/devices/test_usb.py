@@ -16,7 +16,7 @@ import pytest
 from devices.contracts import Receipt, Settings
 from devices.errors import BadPrinterUri, PrinterUnreachable, SendInterrupted, SendStopped
 from devices.transports.usb import Usb
-from devices.usb import address, descriptors, holders, ieee1284, libusb, lookup, portstatus, sysfs
+from devices.usb import address, descriptors, holders, libusb, lookup, portstatus, sysfs
 from devices.usb.descriptors import Interface
 from devices.usb.hotplug import Hotplug
 from devices.usb.machine import Machine
@@ -146,16 +146,6 @@ def test_descriptors_that_are_cut_short_are_read_as_far_as_they_go():
     for size in range(len(whole)):
         descriptors.parse(whole[:size])
     assert descriptors.parse(b"\0" * 64) == ()
-
-
-@pytest.mark.parametrize("length", [b"\0\x1d", b"\x1d\0", b"\0\x1b", b"\x1b\0", b"\xff\xff", b"\0\0"])
-def test_a_device_id_is_read_whatever_its_length_says(length):
-    assert ieee1284.text_of(length + b"MFG:Zebra;MDL:ZD421;CMD:ZPL") == "MFG:Zebra;MDL:ZD421;CMD:ZPL"
-
-
-def test_a_device_id_is_taken_apart():
-    found = ieee1284.fields("MANUFACTURER:Zebra; MODEL:ZD421;COMMAND SET:ZPL,EPL;SN:1:2;CL")
-    assert found == {"MFG": "Zebra", "MDL": "ZD421", "CMD": "ZPL,EPL", "SN": "1:2"}
 
 
 def test_the_device_id_is_asked_without_a_claim(bus):
