@@ -56,7 +56,20 @@ def twin_of(wanted: PrinterConfig, others: Iterable[PrinterConfig]) -> PrinterCo
     if not transports.is_device(wanted.uri):
         return None
     same = transports.identity(wanted.uri)
-    return next((each for each in others if transports.identity(each.uri) == same), None)
+    return next(
+        (each for each in others if transports.identity(each.uri) == same or _may_be_one(each.uri, wanted.uri)), None
+    )
+
+
+def _may_be_one(one: str, other: str) -> bool:
+    """Whether two USB addresses of one model cannot be told apart: "the only one" and one of them by name."""
+    if not (one.lower().startswith("usb:") and other.lower().startswith("usb:")):
+        return False
+    from devices.usb.address import parse
+
+    first, second = parse(one), parse(other)
+    nameless = any(each.serial is None and each.port is None for each in (first, second))
+    return nameless and (first.vendor, first.product) == (second.vendor, second.product)
 
 
 class Fleet:

@@ -152,6 +152,10 @@ def test_two_printers_at_one_device_are_refused_and_both_are_named(yard: Yard) -
     other = yard.fleet.add({"name": "gate", "uri": "tcp://printer.local:9101"})
     with pytest.raises(Conflict, match="dock"):
         yard.fleet.change(other.id, {"uri": "tcp://printer.local:9100"})
+    yard.fleet.add({"name": "usb one", "uri": "usb://0a5f:0166/A1"})
+    yard.fleet.add({"name": "usb two", "uri": "usb://0a5f:0166/A2"})
+    with pytest.raises(Conflict, match="usb one"):
+        yard.fleet.add({"name": "the only one", "uri": "usb://0A5F:0166"})
     yard.fleet.add({"name": "one", "uri": "virtual://same"})
     yard.fleet.add({"name": "two", "uri": "virtual://same"})
 
