@@ -179,24 +179,32 @@ def _once(folder: Path, bridge: Remote, wish: Wish, hand_in: HandIn) -> None:
 
 @contextmanager
 def _serve_or_own(folder: Path, config: Path | None) -> Iterator[Remote]:
-    """The serve of the folder, or one of our own under the folder's lock."""
-    bridge = _answering(folder)
+    """The serve of the folder, or one of our own under the folder's lock. Raises FolderInUse.
+
+    The lock may be held by a serve that is just starting, or by a print that is just ending: then both are tried again.
+    """
+    deadline = time.monotonic() + STARTING_S
     with ExitStack() as stack:
-        if bridge is None:
-            _log_to_stderr()
-            own = bridge_of(folder, config, host="127.0.0.1", port=0)
+        while (bridge := _answering(folder)) is None:
             try:
+                own = bridge_of(folder, config, host="127.0.0.1", port=0)
+                _log_to_stderr()
                 stack.enter_context(running(own))
-            except FolderInUse as error:
-                bridge = _started_meanwhile(folder, error)
-        yield bridge or Remote.of(folder)
+                bridge = Remote.of(folder)
+                break
+            except FolderInUse:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+        yield bridge
 
 
 def _log_to_stderr() -> None:
     """Warnings of a bridge that runs inside this command."""
     logging.basicConfig(level="WARNING", format="%(levelname)s: %(message)s", stream=sys.stderr)
     for handler in logging.getLogger().handlers:
-        handler.addFilter(Redactor())
+        if not handler.filters:
+            handler.addFilter(Redactor())
 
 
 def _answering(folder: Path) -> Remote | None:
@@ -207,14 +215,3 @@ def _answering(folder: Path) -> Remote | None:
     except (NotRunning, Refused):  # Refused: the key is unknown there, so it may be the serve of another folder
         return None
     return bridge
-
-
-def _started_meanwhile(folder: Path, error: FolderInUse) -> Remote:
-    """Somebody has the folder: the serve that answers there soon. Raises FolderInUse."""
-    deadline = time.monotonic() + STARTING_S
-    while time.monotonic() < deadline:
-        bridge = _answering(folder)
-        if bridge is not None:
-            return bridge
-        time.sleep(0.2)
-    raise error

@@ -133,8 +133,21 @@ def test_prints_without_a_serve_at_the_same_time_all_come_out(tmp_path: Path) ->
     assert len(list((folder / "virtual/virtual").glob("*.bin"))) == 3
 
 
-def test_a_serve_that_starts_meanwhile_is_used(tmp_path: Path) -> None:
-    """The folder is locked and nobody answers yet: what a serve that is just starting looks like."""
+def test_a_serve_that_is_just_starting_is_used(tmp_path: Path) -> None:
+    bridge = Serve(tmp_path / "data")
+    starting = threading.Thread(target=bridge.start)
+    starting.start()
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "data/lock").exists():  # it has the folder, and does not answer yet
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    done = Going("print", LABEL, "--data", tmp_path / "data").end()
+    starting.join()
+    assert bridge.stop() == 0 and done.code == 0, done
+
+
+def test_a_folder_that_is_only_just_held_is_waited_for(tmp_path: Path) -> None:
+    """What a print that is just ending looks like to the next one."""
     from bridge.lock import FolderLock
 
     folder = tmp_path / "data"
@@ -143,8 +156,8 @@ def test_a_serve_that_starts_meanwhile_is_used(tmp_path: Path) -> None:
     process = Going("print", LABEL, "--data", folder)
     time.sleep(1.5)
     lock.release()
-    with Serve(folder):
-        assert process.end().code == 0
+    done = process.end()
+    assert done.code == 0 and len(list((folder / "virtual/virtual").glob("*.bin"))) == 1, done
 
 
 def test_a_serve_killed_while_a_job_waits_is_taken_over(tmp_path: Path) -> None:
