@@ -639,3 +639,28 @@ def test_a_serial_printer_is_asked_for_its_speed_only_when_that_is_wanted(
         (finding,) = [each for each in examine(tmp_path, ask=True) if each.area == "printer"]
     assert (finding.level, said in finding.text) == (level, True), finding
     assert level == "ok" or "write baud=19200" in finding.remedy
+
+
+@pytest.mark.parametrize(("dpi", "level", "said"), [
+    (203, "ok", "answers: Zebra ZD421 203 dpi"), (300, "warning", "it prints 203 dpi and is set up with 300"),
+])  # fmt: skip
+def test_a_network_printer_is_asked_what_it_is_only_when_that_is_wanted(
+    tmp_path: Path, dpi: int, level: str, said: str
+) -> None:
+    with FakePrinter(says=b"\x02ZD421-203dpi,V92.21.26Z,8,65536KB\x03\r\n") as dock:
+        (tmp_path / "config.toml").write_text(f'[[printers]]\nname = "dock"\nuri = "{dock.uri}"\ndpi = {dpi}\n')
+        (quiet,) = [each for each in examine(tmp_path) if each.area == "printer"]
+        assert quiet.text == f"dock can be reached ({dock.uri})" and not any(dock.jobs)
+        (finding,) = [each for each in examine(tmp_path, ask=True) if each.area == "printer"]
+    assert (finding.level, said in finding.text) == (level, True), finding
+    assert b"~HI" in b"".join([*dock.jobs, *dock.unfinished])
+
+
+def test_a_network_printer_that_does_not_answer_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.doctor.asking.PATIENCE_S", 0.2)
+    with FakePrinter() as dock:
+        (tmp_path / "config.toml").write_text(f'[[printers]]\nname = "dock"\nuri = "{dock.uri}"\n')
+        (finding,) = [each for each in examine(tmp_path, ask=True) if each.area == "printer"]
+        assert finding.level == "ok" and "can be reached" in finding.text

@@ -21,7 +21,7 @@ _COLORS = {"ok": "green", "warning": "yellow", "problem": "red"}
 @click.command()
 @data_option
 @config_option
-@click.option("--ask", is_flag=True, help="Ask serial printers at which speed they answer; may print some letters.")
+@click.option("--ask", is_flag=True, help="Ask printers what they are (~HI, GS I), and at which speed they answer.")
 @json_option
 def doctor(data: Path | None, config: Path | None, ask: bool, as_json: bool) -> None:
     """Look at everything a bridge needs and say how to mend what is wrong. Changes nothing.

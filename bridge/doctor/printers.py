@@ -1,4 +1,4 @@
-"""Each printer: can it be reached? Not one byte is ever sent to it."""
+"""Each printer: can it be reached? Not one byte is sent to it, unless `--ask` allows a question."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from bridge.config import VIRTUAL, PrinterConfig
-from bridge.doctor import hardware
+from bridge.doctor import asking, hardware
 from bridge.doctor.database import own_printers
 from bridge.doctor.finding import Finding
 from bridge.doctor.patient import Patient
@@ -104,7 +104,9 @@ def _reach(printer: Known, *, ask: bool) -> Finding:
         return Finding(AREA, "problem", wrong, printer.edit)
     scheme = urlsplit(printer.uri).scheme.lower()
     if scheme == "tcp":
-        return _connect(printer)
+        seen = _connect(printer)
+        asked = asking.what_it_is(printer.name, printer.uri, printer.settings) if ask and seen.level == "ok" else None
+        return asked or seen
     if scheme == "file":
         return _path(printer, file.parse(printer.uri))
     if scheme == "virtual":
