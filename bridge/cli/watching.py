@@ -59,7 +59,8 @@ _OVER = ("delivered", "printed", "failed", "cancelled", "expired", "unconfirmed"
 
 def _verdict(job: Told) -> None:
     if job["state"] == "unconfirmed":
-        remedy = f"look at the printer, then answer with `print-bridge jobs resolve {job['serial']}`"
+        command = f"print-bridge jobs resolve {job['serial']}"
+        remedy = f"look at the printer, then answer with `{command} printed`, `again` or `cancel`"
         raise Stop(f"unconfirmed: {job['text']}; {remedy}", UNCONFIRMED)
     if job["state"] == "held":
         text = f"held: {job['reason']}" + (f", {job['text']}" if job["text"] else "")
