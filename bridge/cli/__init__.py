@@ -7,6 +7,7 @@ before a command needs them: `print-bridge jobs` is called from scripts, many ti
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import suppress
 from typing import Any
 
@@ -53,6 +54,8 @@ class Main(click.Group):
             with said_plainly():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
+            # A connection that was cut in the middle of a request is closed by the end of the process, which comes now.
+            warnings.simplefilter("ignore", ResourceWarning)
             ctx.exit(INTERRUPTED)
 
 

@@ -193,6 +193,7 @@ def everything(remote: Remote) -> None:
     """A line for each event from now on, until Ctrl-C."""
     told = _Told(remote)
     last = _newest(remote)
+    click.echo("watching from now on; Ctrl-C ends it")
     while True:
         answer = remote.get("/v1/events", after=last, limit=500, wait=WAIT_S)
         for event in answer["events"]:

@@ -42,7 +42,7 @@ def test_a_job_that_waits_says_what_its_printer_says(counter: Counter) -> None:
 def test_everything_that_happens_is_told_from_now_on(counter: Counter) -> None:
     counter.does("print", "-", "--to", "dock", "--title", "before", stdin=ZPL)
     process = counter.start("jobs", "watch")
-    time.sleep(1.5)
+    process.until("watching from now on")
     number = counter.does("print", "-", "--to", "dock", "--title", "\x1b[2Jnow", stdin=ZPL).number
     told = process.until("delivered")
     assert f"job {number}" in told and "now" in told and "dock" in told
