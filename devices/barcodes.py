@@ -14,8 +14,7 @@ _START = {"B": 104, "C": 105}
 _SWITCH = {"B": 100, "C": 99}
 _STOP = 106
 
-# Table 1: for each value 0 to 106 the widths of bar, space, bar, space, bar, space; the stop has a seventh, a bar.
-_WIDTHS = (
+CODE128 = (
     "212222 222122 222221 121223 121322 131222 122213 122312 132212 221213 221312 231212 112232 122132 122231 113222"
     " 123122 123221 223211 221132 221231 213212 223112 312131 311222 321122 321221 312212 322112 322211 212123 212321"
     " 232121 111323 131123 131321 112313 132113 132311 211313 231113 231311 112133 112331 132131 113123 113321 133121"
@@ -24,6 +23,7 @@ _WIDTHS = (
     " 111242 121142 121241 114212 124112 124211 411212 421112 421211 212141 214121 412121 111143 111341 131141 114113"
     " 114311 411113 411311 113141 114131 311141 411131 211412 211214 211232 2331112"
 ).split()
+"""Table 1: for each value 0 to 106 the widths of bar, space, bar, space, bar, space; the stop has a seventh, a bar."""
 
 # A part longer than one character goes into set C: at least two pairs of digits, or one pair that is the whole text.
 # An odd run leaves one digit to set B: its last at the beginning of the text, else its first.
@@ -35,7 +35,7 @@ def code128(text: str) -> tuple[int, ...]:
 
     Odd places are bars. Without the quiet zones. Raises ValueError for text that code sets B and C cannot say.
     """
-    return tuple(int(width) for value in code128_values(text) for width in _WIDTHS[value])
+    return tuple(int(width) for value in code128_values(text) for width in CODE128[value])
 
 
 def code128_values(text: str) -> list[int]:

@@ -6,11 +6,11 @@ printer and says how many arrived. They meet only in `devices.printer`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +71,104 @@ class Reason(Enum):
     TIMED_OUT = "timed-out"
     OFFLINE = "offline"
     MEDIA_EMPTY = "media-empty"
+    MEDIA_NEEDED = "media-needed"
+    MEDIA_LOW = "media-low"
     MEDIA_JAM = "media-jam"
     COVER_OPEN = "cover-open"
     MARKER_SUPPLY_EMPTY = "marker-supply-empty"
+    MARKER_SUPPLY_LOW = "marker-supply-low"
+    CUTTER_ERROR = "cutter-error"
+    OVERHEATED = "overheated"
+    LABEL_WAITING = "label-waiting"
     OTHER = "other"
+
+
+BLOCKING = frozenset({
+    Reason.PAUSED, Reason.MEDIA_EMPTY, Reason.MEDIA_NEEDED, Reason.MEDIA_JAM, Reason.COVER_OPEN,
+    Reason.MARKER_SUPPLY_EMPTY, Reason.CUTTER_ERROR, Reason.OVERHEATED,
+})  # fmt: skip
+"""Reasons that keep a printer from printing until a person (or time) mends them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What a printer's settings ask to be said with every job. A default says nothing: the printer stays as it is.
+
+    darkness: in the printer's own scale (ZPL ~SD 0-30, EPL2 D 0-15, TSPL DENSITY 0-15, CPCL TONE -99-200). speed:
+    inches per second (EPL2: the number of S). tracking: how it finds the next label. gap_mm: height of the gap or
+    black mark, where the language needs it. tear_off: dots further (or less far) the label comes out. mode: what
+    happens after each label.
+
+    Receipt printers: profile: a name of devices.profiles. cut: "auto" is the profile's. cut_each: after each page, each
+    copy of the whole document, or once. feed_mm: from the print head to the cutter, fed before a cut; None is the
+    profile's. code_page: a code page by name for the text of receipts; None is the profile's own choice.
+    """
+
+    darkness: int | None = None
+    speed: float | None = None
+    tracking: Literal["gap", "mark", "continuous"] | None = None
+    gap_mm: float | None = None
+    tear_off: int | None = None
+    mode: Literal["tear-off", "peel-off", "rewind", "cutter", "applicator"] | None = None
+    profile: str | None = None
+    cut: Literal["auto", "none", "partial", "full"] = "auto"
+    cut_each: Literal["page", "copy", "job"] = "copy"
+    feed_mm: float | None = None
+    code_page: str | None = None
+
+
+PLAIN = Tuning()
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a printer said of itself. labels: its label counter where it has one."""
+    """What a printer said of itself, in one answer.
+
+    reasons: why it is not simply ready. labels: its label counter, where it has one. waiting: formats and labels it
+    has taken and not printed yet; None when it does not tell. idle: True when it says that nothing is left to print,
+    False when it says that it is printing or has something left, None when it does not tell. text: what the reasons
+    mean, in the words of the answer ("the head is open"); "" when there is nothing to say.
+    """
 
     reasons: frozenset[Reason] = field(default_factory=frozenset)
     labels: int | None = None
+    waiting: int | None = None
+    idle: bool | None = None
+    text: str = ""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a person has to do something before it prints on."""
+        return bool(self.reasons & BLOCKING)
+
+
+class Talk(Protocol):
+    """How a language asks a printer how it is, and reads the answer. Pure. devices/status, one file per language.
+
+    questions: names of what can be asked, the safest first: that one is the probe. A printer whose answer to the probe
+    never comes is never asked anything else. Each name says the command: "~HS", "DLE EOT 4".
+    asleep: questions worth asking when a printer known to answer is suddenly silent (ZPL: ~HQES, which is answered
+    with the head open).
+    """
+
+    questions: tuple[str, ...]
+    asleep: tuple[str, ...]
+
+    def ask(self, question: str) -> bytes:
+        """The bytes of a question."""
+        ...
+
+    def read(self, question: str, heard: bytes) -> Status | None:
+        """What `heard`, all bytes since the question was asked, says; None while it holds no whole answer to it.
+
+        Never raises, and never takes for an answer what only looks like a part of one: a wrong verdict is worse than
+        none. `heard` may hold other things before, between and after (an older answer cut off, another job's text).
+        """
+        ...
+
+    def merge(self, told: Mapping[str, Status]) -> Status:
+        """One status out of the answers to several questions, by name."""
+        ...
 
 
 class Language(Protocol):
@@ -92,11 +178,18 @@ class Language(Protocol):
     copies_in_language: bool
     """True when `encode(copies=n)` makes the printer repeat the label itself (ZPL ^PQ, EPL2 P)."""
 
-    def encode(self, page: Bitmap, *, copies: int = 1, media: Media | None = None) -> bytes:
+    def encode(
+        self, page: Bitmap, *, copies: int = 1, media: Media | None = None, tuning: Tuning = PLAIN
+    ) -> bytes:
         """The bytes that print `page` `copies` times. media: the label loaded, when it is known.
 
-        Raises ValueError for a copies count the language cannot say.
+        tuning: what this printer's settings ask for; PLAIN leaves everything as it is in the printer. Raises ValueError
+        for what the language cannot say: that many copies, a page wider than the head or too large for its memory.
         """
+        ...
+
+    def end_of(self, what: Literal["page", "copy", "job"], tuning: Tuning = PLAIN, media: Media | None = None) -> bytes:
+        """What follows after each page, after each copy of a whole document, after the job: the cut. Mostly b""."""
         ...
 
     def sniff(self, data: bytes) -> bool:
@@ -163,6 +256,34 @@ class Connection(Protocol):
         (or may have), SendStopped when keep_going said no.
         """
         ...
+
+    def ask(self, question: bytes) -> None:
+        """Hand over a status question. Not counted in `sent`: it is no part of a job.
+
+        Raises PrinterUnreachable when nothing of a job has left on this connection, else SendInterrupted.
+        """
+        ...
+
+    def hear(self, seconds: float) -> bytes:
+        """What the printer said since the last call, waiting at most `seconds` for its first byte; b"" for nothing.
+
+        At most 64 kB at a time. Raises like ask() when the connection is gone.
+        """
+        ...
+
+    def wire_status(self) -> Status | None:
+        """What the wire itself says without a question to the printer (USB GET_PORT_STATUS, the print queue's reasons).
+
+        None where there is no such thing. Never raises.
+        """
+        ...
+
+    on_stall: Callable[[], bool] | None
+    """Asked when the printer has taken nothing for stall_s: True keeps waiting for another stall_s, because it is known
+    why; None or False ends the sending (SendInterrupted)."""
+
+    talks: bool
+    """Whether asking can bring an answer at all on this wire: False for files and for one-way wires."""
 
     def finish(self) -> Receipt:
         """Say "that was all" and wait for the far side in the transport's own way.

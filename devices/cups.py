@@ -17,7 +17,8 @@ from enum import IntEnum
 from typing import Any
 from urllib.parse import quote
 
-from devices import ipp
+from devices import ipp, ippreasons
+from devices.contracts import Reason, Status
 
 SOCKETS = ("/run/cups/cups.sock", "/var/run/cups/cups.sock", "/private/var/run/cupsd")
 PORT = 631
@@ -76,6 +77,13 @@ class Queue:
     message: str
     reasons: tuple[str, ...]
     back_end: str
+
+    @property
+    def status(self) -> Status:
+        """The same in everybody's words. A stopped queue prints nothing before somebody starts it."""
+        reasons = frozenset(filter(None, map(ippreasons.reason, self.reasons)))
+        reasons |= {Reason.PAUSED} if self.stopped else set()
+        return Status(reasons, idle=False if self.working else None, text=str(self) if reasons else "")
 
     def __str__(self) -> str:
         return ": ".join(part for part in (", ".join(self.reasons), self.message) if part) or "it gives no reason"

@@ -13,22 +13,30 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from devices import languages, transports
-from devices.contracts import Bitmap, Connection, Language, Media, Receipt, Settings
+from devices.contracts import PLAIN, Bitmap, Connection, Language, Media, Receipt, Settings, Tuning
 
 
 @dataclass(frozen=True, slots=True)
 class Printer:
-    """uri: see devices/transports. language: a name that `recognize` may give; not every one can be drawn for."""
+    """uri: see devices/transports. language: a name that `recognize` may give; not every one can be drawn for.
+
+    tuning: what its settings ask to be said with every job.
+    """
 
     name: str
     uri: str
     language: str
     media: Media
     settings: Settings = field(default_factory=Settings)
+    tuning: Tuning = PLAIN
 
     def encoder(self) -> Language:
         """What draws for this printer. Raises UnknownLanguage."""
         return languages.load(self.language)
+
+    def job_end(self) -> bytes:
+        """What follows once after all pages and copies of a drawn job. Raises UnknownLanguage."""
+        return self.encoder().end_of("job", self.tuning, self.media)
 
     def connect(self, *, waits_for_close: bool | None = None) -> Connection:
         """Open the way to it. Raises PrinterUnreachable, BadPrinterUri."""
@@ -37,8 +45,11 @@ class Printer:
     def print(self, page: Bitmap, *, copies: int = 1) -> Receipt:
         """Draw and deliver one page. Raises a DeviceError; SendInterrupted means: look at the printer first."""
         encoder = self.encoder()
-        once = encoder.encode(page, copies=copies if encoder.copies_in_language else 1, media=self.media)
+        said = copies if encoder.copies_in_language else 1
+        once = encoder.encode(page, copies=said, media=self.media, tuning=self.tuning)
+        once += encoder.end_of("page", self.tuning, self.media) + encoder.end_of("copy", self.tuning, self.media)
         with closing(self.connect()) as line:
-            for _ in range(1 if encoder.copies_in_language else copies):
+            for _ in range(copies // said):
                 line.write(once)
+            line.write(encoder.end_of("job", self.tuning, self.media))
             return line.finish()

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import serial
 
+from devices.wire.ear import Ear
+
 PARITIES = {
     "none": serial.PARITY_NONE,
     "even": serial.PARITY_EVEN,
@@ -83,6 +85,9 @@ if sys.platform != "win32":
             self._withdraws = sys.platform == "linux" and not _USB.match(os.path.basename(os.path.realpath(port)))
             self._poller = select.poll()
             self._poller.register(self._handle, select.POLLIN | select.POLLOUT)
+            self._listener = select.poll()
+            self._listener.register(self._handle, select.POLLIN)
+            self._ear = Ear()
             self._drain: _Drain | None = None
             self._exclude(termios.TIOCEXCL)
 
@@ -93,24 +98,25 @@ if sys.platform != "win32":
             return 0
 
         def wait(self, seconds: float) -> None:
-            """Return when there may be room, or after `seconds`. What the printer says meanwhile is thrown away:
+            """Return when there may be room, or after `seconds`. What the printer says meanwhile is listened to:
             unread, it would fill the kernel's buffer and keep an XON behind it from being seen."""
-            for _, event in self._poller.poll(seconds * 1000):
-                if event & select.POLLIN:
-                    self.hear()
-                if event & (select.POLLHUP | select.POLLERR):
-                    raise OSError(errno.EIO, "the port hung up")
+            self._attend(self._poller, seconds)
 
-        def hear(self) -> bytes:
-            """What the printer has said."""
-            said = b""
+        def listen(self) -> None:
+            """Keep what the printer has said for hear()."""
             with suppress(BlockingIOError):
                 for _ in range(READS):
                     got = os.read(self._handle, READ)
                     if not got:
                         break
-                    said += got
-            return said
+                    self._ear.add(got)
+
+        def hear(self, seconds: float = 0.0) -> bytes:
+            """What the printer has said, waiting at most `seconds` for its first byte."""
+            self.listen()
+            if not self._ear:
+                self._attend(self._listener, seconds)
+            return self._ear.take()
 
         def waiting(self) -> int:
             """Bytes still in the kernel (TIOCOUTQ), 0 where it cannot tell."""
@@ -155,6 +161,14 @@ if sys.platform != "win32":
             with suppress(OSError):
                 fcntl.ioctl(self._handle, request)
 
+        def _attend(self, poller: select.poll, seconds: float) -> None:
+            """Wait for what `poller` waits for, and keep what is said."""
+            for _, event in poller.poll(max(0.0, seconds) * 1000):
+                if event & select.POLLIN:
+                    self.listen()
+                if event & (select.POLLHUP | select.POLLERR):
+                    raise OSError(errno.EIO, "the port hung up")
+
         def _ask(self, request: int) -> int | None:
             try:
                 answer: int = struct.unpack("i", fcntl.ioctl(self._handle, request, b"\0\0\0\0"))[0]
@@ -188,6 +202,7 @@ else:
             try:
                 self._port = _configured(port, mode)
                 self._port.write_timeout = 0.25
+                self._ear = Ear()
             except serial.SerialException as error:
                 raise cause(error) from error
 
@@ -202,12 +217,21 @@ else:
 
         def wait(self, seconds: float) -> None:
             """Windows wakes nobody when there is room."""
-            self.hear()
+            self.listen()
             time.sleep(min(seconds, 0.02))
 
-        def hear(self) -> bytes:
-            """What the printer has said."""
-            return bytes(self._port.read(READ))
+        def listen(self) -> None:
+            """Keep what the printer has said for hear()."""
+            self._ear.add(bytes(self._port.read(READ)))
+
+        def hear(self, seconds: float = 0.0) -> bytes:
+            """What the printer has said, waiting at most `seconds` for its first byte."""
+            until = time.monotonic() + seconds
+            self.listen()
+            while not self._ear and time.monotonic() < until:
+                time.sleep(0.02)
+                self.listen()
+            return self._ear.take()
 
         def waiting(self) -> int:
             """Bytes still in the driver."""

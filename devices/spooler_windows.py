@@ -12,8 +12,9 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from devices.contracts import KeepGoing, Receipt, Settings
+from devices.contracts import KeepGoing, Reason, Receipt, Settings, Status
 from devices.errors import PrinterUnreachable, SendInterrupted, SendStopped
+from devices.wire.oneway import OneWay
 
 assert sys.platform == "win32"
 
@@ -27,6 +28,10 @@ TITLE = "print-bridge"
 _QUEUE_TROUBLE = {
     0x1: "paused", 0x2: "error", 0x8: "paper jam", 0x10: "paper out", 0x80: "offline", 0x1000: "not available",
     0x100000: "a person is needed", 0x400000: "door open",
+}  # fmt: skip
+_QUEUE_REASONS = {
+    0x1: Reason.PAUSED, 0x2: Reason.OTHER, 0x8: Reason.MEDIA_JAM, 0x10: Reason.MEDIA_EMPTY, 0x80: Reason.OFFLINE,
+    0x1000: Reason.OFFLINE, 0x100000: Reason.OTHER, 0x400000: Reason.COVER_OPEN,
 }  # fmt: skip
 _JOB_TROUBLE = {
     0x1: "paused", 0x2: "error", 0x20: "offline", 0x40: "paper out", 0x200: "blocked", 0x400: "a person is needed"
@@ -57,7 +62,7 @@ class _PrinterInfo(ctypes.Structure):  # PRINTER_INFO_6
 _spool: Any = ctypes.WinDLL("winspool.drv", use_last_error=True)
 
 
-class SpoolerConnection:
+class SpoolerConnection(OneWay):
     """One RAW job. sent: bytes WritePrinter has taken. Until the job is ended the spooler keeps it to itself."""
 
     def __init__(self, name: str, uri: str, settings: Settings) -> None:
@@ -91,6 +96,15 @@ class SpoolerConnection:
                 text = f"{self._uri}: stopped as asked after {self.sent} of {self._offered} bytes"
                 raise SendStopped(text, sent=self.sent, total=self._offered)
 
+    def wire_status(self) -> Status | None:
+        """What Windows says of the queue's printer; None when it does not."""
+        try:
+            status = self._queue_status()
+        except OSError:
+            return None
+        reasons = frozenset(reason for bit, reason in _QUEUE_REASONS.items() if status & bit)
+        return Status(reasons, text=_words(status, _QUEUE_TROUBLE))
+
     def finish(self) -> Receipt:
         """End the job and follow it until the spooler has printed or forgotten it."""
         if not self._job:
@@ -104,7 +118,9 @@ class SpoolerConnection:
                 self._fail("its job was deleted in Windows")
             since, last = (since, last) if status == last else (time.monotonic(), status)
             if time.monotonic() - since >= self._settings.stall_s and not status & _PRINTING:
-                self._fail(f"Windows has not got on with it ({_words(status, _JOB_TROUBLE) or 'no reason given'})")
+                if self.on_stall is None or not self.on_stall():
+                    self._fail(f"Windows has not got on with it ({_words(status, _JOB_TROUBLE) or 'no reason given'})")
+                since = time.monotonic()
             time.sleep(LOOK_S)
         self._over = True
         return Receipt("completed", f"{self._uri} took {self.sent} bytes; Windows is done with its job {self._job}")

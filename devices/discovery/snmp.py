@@ -1,6 +1,6 @@
 """What a printer's network card says it is: SNMP version 1 GET, community "public". Only in a subnet that is asked for.
 
-The question goes to the network card by UDP, not to the printer's data port. RFC 1157; hrDeviceDescr: RFC 2790.
+The question goes to the network card by UDP, not to the printer's data port. hrDeviceDescr: RFC 2790.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from devices import snmp
+from devices.snmp import question
+
 PATIENCE_S = 0.6  # for all answers of all hosts
-_LONGEST = 1500  # bytes of an answer
 
 _DEVICE_ID = "1.3.6.1.4.1.11.2.3.9.1.1.7.0"  # the IEEE-1284 id, as print servers have it since HP's JetDirect
 _DEVICE = "1.3.6.1.2.1.25.3.2.1.3.1"  # hrDeviceDescr
 _SYSTEM = "1.3.6.1.2.1.1.1.0"  # sysDescr
 _QUESTIONS = (_DEVICE_ID, _DEVICE, _SYSTEM)
-
-_INTEGER, _OCTETS, _NULL, _OID, _SEQUENCE, _GET, _RESPONSE = 0x02, 0x04, 0x05, 0x06, 0x30, 0xA0, 0xA2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def _answers(line: socket.socket, most: int, patience_s: float) -> Iterator[tupl
         if not select.select([line], [], [], max(0.0, until - time.monotonic()))[0]:
             return
         try:
-            data, (host, _) = line.recvfrom(_LONGEST)
+            data, (host, _) = line.recvfrom(snmp.LONGEST)
         except OSError:  # nobody listens there (ICMP)
             continue
         found = answer(data)
@@ -63,71 +63,11 @@ def _answers(line: socket.socket, most: int, patience_s: float) -> Iterator[tupl
             yield host, *found
 
 
-def question(oid: str, number: int) -> bytes:
-    """A GetRequest for `oid`. number: comes back with the answer, 0 to 127."""
-    name = [int(part) for part in oid.split(".")]
-    code = bytes([name[0] * 40 + name[1]]) + b"".join(_base128(part) for part in name[2:])
-    asked = _block(_SEQUENCE, _block(_SEQUENCE, _block(_OID, code) + _block(_NULL, b"")))
-    zero = _block(_INTEGER, b"\0")
-    request = _block(_GET, _block(_INTEGER, bytes([number])) + zero + zero + asked)
-    return _block(_SEQUENCE, zero + _block(_OCTETS, b"public") + request)
-
-
 def answer(data: bytes) -> tuple[int, str] | None:
     """(number of the question, text) in a GetResponse; None when it is none, says an error or holds no text."""
-    try:
-        _, _, response = _parts(_inside(data, _SEQUENCE))
-        if response[0] != _RESPONSE:
-            return None
-        number, error, _, bindings = _parts(response[1])
-        [binding] = _parts(bindings[1])
-        _, value = _parts(binding[1])
-    except ValueError:
+    found = snmp.answer(data)
+    if found is None or not isinstance(found.value, bytes):
         return None
-    text = value[1].decode("utf-8", "replace")
+    text = found.value.decode("utf-8", "replace")
     text = "".join(letter if letter.isprintable() else " " for letter in text).strip()
-    if value[0] != _OCTETS or int.from_bytes(error[1], "big") or not text:
-        return None
-    return int.from_bytes(number[1], "big"), text
-
-
-def _block(tag: int, content: bytes) -> bytes:
-    """One BER element; ours are all shorter than 128 bytes."""
-    return bytes([tag, len(content)]) + content
-
-
-def _base128(part: int) -> bytes:
-    code = [part & 0x7F]
-    while part := part >> 7:
-        code.insert(0, part & 0x7F | 0x80)
-    return bytes(code)
-
-
-def _inside(data: bytes, tag: int) -> bytes:
-    """The content of the one element `data` begins with. Raises ValueError."""
-    kind, content, _ = _element(data)
-    if kind != tag:
-        raise ValueError(f"element {kind:#x} where {tag:#x} belongs")
-    return content
-
-
-def _parts(data: bytes) -> list[tuple[int, bytes]]:
-    """(tag, content) of the elements in a row. Raises ValueError."""
-    found: list[tuple[int, bytes]] = []
-    while data and len(found) < 8:
-        kind, content, data = _element(data)
-        found.append((kind, content))
-    return found
-
-
-def _element(data: bytes) -> tuple[int, bytes, bytes]:
-    """Tag, content and what comes after it. Raises ValueError when it is cut short."""
-    if len(data) < 2:
-        raise ValueError("no element")
-    size, start = data[1], 2
-    if size & 0x80:
-        start += size & 0x7F
-        size = int.from_bytes(data[2:start], "big")
-    if start > len(data) or size > len(data) - start:
-        raise ValueError(f"an element of {size} bytes in {len(data)}")
-    return data[0], data[start : start + size], data[start + size :]
+    return (found.number, text) if text else None

@@ -11,8 +11,9 @@ import zlib
 from base64 import b64encode
 from binascii import crc_hqx
 from collections.abc import Iterator
+from typing import Literal
 
-from devices.contracts import Bitmap, Language, Media
+from devices.contracts import PLAIN, Bitmap, Language, Media, Tuning
 
 try:
     from deflate import zlib_compress
@@ -32,7 +33,13 @@ else:
 
 
 MAX_COPIES = 99_999_999  # ^PQ, parameter q
+MAX_SIDE = 32_000  # dots; ^LL, ^FO
+DARKNESS = (0, 30)  # ~SD
+SPEED = (1, 14)  # inches per second; ^PR
+TEAR_OFF = (-120, 120)  # dots; ~TA
 
+_TRACKING = {"gap": b"^MNY", "mark": b"^MNM", "continuous": b"^MNN"}
+_MODES = {"tear-off": b"^MMT", "peel-off": b"^MMP", "rewind": b"^MMR", "cutter": b"^MMC", "applicator": b"^MMA"}
 _SMALL = 160_000  # bytes; a 4 x 6 inch page has 124,236 at 203 dpi and 273,600 at 300
 _BLOCK = 4096  # bytes of picture looked at between two "is it too long already?"
 
@@ -43,22 +50,59 @@ class Zpl:
     name = "zpl"
     copies_in_language = True
 
-    def encode(self, page: Bitmap, *, copies: int = 1, media: Media | None = None) -> bytes:
+    def encode(self, page: Bitmap, *, copies: int = 1, media: Media | None = None, tuning: Tuning = PLAIN) -> bytes:
         """One ^XA...^XZ format. copies: labels, 1 to 99,999,999 (^PQ).
 
-        ^PW and ^LL, in dots, come from `media` where it is known. They hold until the next job says otherwise or the
-        printer is turned off; nothing is written to the printer's memory (no ^JUS).
+        ^PW and ^LL, in dots, come from `media` where it is known. They and what `tuning` asks for (~SD, ~TA, ^PR, ^MN,
+        ^MM) hold until a job says otherwise or the printer is turned off; nothing is written to its memory (no ^JUS).
+        gap_mm is not said: the printer measures the gap. Raises ValueError for what ZPL cannot say.
         """
         if not 1 <= copies <= MAX_COPIES:
             raise ValueError(f"ZPL prints 1 to {MAX_COPIES:,} copies (^PQ), not {copies:,}")
         width = media.width if media else page.width
         length = (media.height if media else None) or page.height
+        _check_sides(max(width, page.width), max(length, page.height))
         quantity = b"^PQ%d" % copies if copies > 1 else b""
-        return b"^XA^PW%d^LL%d%s%s^XZ\n" % (width, length, _field(page), quantity)
+        return b"%s^XA%s^PW%d^LL%d%s%s^XZ\n" % (
+            _before(tuning), _within(tuning), width, length, _field(page), quantity
+        )  # fmt: skip
+
+    def end_of(self, what: Literal["page", "copy", "job"], tuning: Tuning = PLAIN, media: Media | None = None) -> bytes:
+        """Nothing: a cutter is told by ^MM."""
+        return b""
 
     def sniff(self, data: bytes) -> bool:
         """True for a ^XA format, a ~ command, or what drivers and scripts put before the first ^XA."""
         return _BEGINNING.match(data[:1024]) is not None
+
+
+def _check_sides(width: int, length: int) -> None:
+    if width > MAX_SIDE:
+        raise ValueError(f"a ZPL label is at most {MAX_SIDE:,} dots wide (^PW), not {width:,}")
+    if length > MAX_SIDE:
+        raise ValueError(f"a ZPL label is at most {MAX_SIDE:,} dots long (^LL), not {length:,}")
+
+
+def _before(tuning: Tuning) -> bytes:
+    """Between formats: darkness (~SD, two digits) and tear-off position (~TA, three characters at least)."""
+    darkness, tear_off = tuning.darkness, tuning.tear_off
+    if darkness is not None and not DARKNESS[0] <= darkness <= DARKNESS[1]:
+        raise ValueError(f"the darkness of a ZPL printer is {DARKNESS[0]} to {DARKNESS[1]} (~SD), not {darkness}")
+    if tear_off is not None and not TEAR_OFF[0] <= tear_off <= TEAR_OFF[1]:
+        raise ValueError(f"ZPL moves the tear-off edge by {TEAR_OFF[0]} to {TEAR_OFF[1]} dots (~TA), not {tear_off}")
+    return (b"" if darkness is None else b"~SD%02d" % darkness) + (b"" if tear_off is None else b"~TA%03d" % tear_off)
+
+
+def _within(tuning: Tuning) -> bytes:
+    """What happens after a label (^MM), how the next is found (^MN), and the speed (^PR): a whole number of inches."""
+    speed = tuning.speed
+    if speed is not None and not (SPEED[0] <= speed <= SPEED[1] and speed == int(speed)):
+        raise ValueError(f"the speed of a ZPL printer is {SPEED[0]} to {SPEED[1]} whole inches/s (^PR), not {speed:g}")
+    return (
+        (_MODES[tuning.mode] if tuning.mode else b"")
+        + (_TRACKING[tuning.tracking] if tuning.tracking else b"")
+        + (b"" if speed is None else b"^PR%d" % speed)
+    )
 
 
 def _field(page: Bitmap) -> bytes:

@@ -10,7 +10,6 @@ import os
 import select
 import stat
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 
 from devices.contracts import Connection, KeepGoing, Receipt, Settings, Transport
 from devices.errors import BadPrinterUri, PrinterUnreachable, SendInterrupted, SendStopped
+from devices.wire.oneway import OneWay
+from devices.wire.patience import Progress
 
 CHUNK = 64 * 1024  # bytes; a cancel takes effect within one chunk
 TICK_S = 0.25  # a stalled write asks keep_going at least this often
@@ -80,7 +81,7 @@ def _creating(path: Path) -> int:
     return 0 if path.is_relative_to("/dev") else os.O_CREAT
 
 
-class FileConnection:
+class FileConnection(OneWay):
     """One open file, for one job. `handle` is owned and closed here. sent: bytes the kernel has taken."""
 
     def __init__(self, handle: int, path: Path, uri: str, settings: Settings) -> None:
@@ -96,12 +97,12 @@ class FileConnection:
         """Append all of `data`, a chunk at a time."""
         left = memoryview(data).cast("B")
         self._offered += len(left)
-        since = time.monotonic()
+        progress = Progress(self._stall_s, self)
         while left:
             taken = self._offer(left[:CHUNK])
             if taken:
-                since = time.monotonic()
-            elif time.monotonic() - since >= self._stall_s:
+                progress.moved()
+            elif progress.stalled():
                 self._fail(f"nothing was taken for {self._stall_s:g} s")
             left = left[taken:]
             if keep_going is not None and not keep_going(self.sent):
@@ -141,7 +142,9 @@ class FileConnection:
 
     def _await_driver(self) -> None:
         """Linux's usblp takes the last block without waiting for it, and drops it when closed before poll() says so."""
-        if self.sent and not self._has_room(self._stall_s):
+        while self.sent and not self._has_room(self._stall_s):
+            if self.on_stall is not None and self.on_stall():
+                continue
             self._fail(f"the device did not take the last bytes within {self._stall_s:g} s")
 
     def _has_room(self, seconds: float) -> bool:

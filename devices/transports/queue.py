@@ -21,9 +21,10 @@ from functools import lru_cache
 from typing import NoReturn
 from urllib.parse import unquote
 
-from devices.contracts import Connection, KeepGoing, Receipt, Settings, Transport
+from devices.contracts import Connection, KeepGoing, Receipt, Settings, Status, Transport
 from devices.cups import Cups, CupsError, Document, Job, JobState, Queue
 from devices.errors import BadPrinterUri, PrinterUnreachable, SendInterrupted, SendStopped
+from devices.wire.oneway import OneWay
 
 CHUNK = 32 * 1024  # bytes; a cancel takes effect within one chunk
 TITLE = "print-bridge"  # of the job, as people see it in the queue
@@ -141,9 +142,7 @@ class Sight:
     @property
     def troubled(self) -> bool:
         """Whether nothing is being printed now, or something is wrong with the printer."""
-        return (
-            self.queue is None or not self.queue.working or self.seeking or any(map(_is_trouble, self.queue.reasons))
-        )
+        return self.queue is None or not self.queue.working or self.seeking or any(map(_is_trouble, self.queue.reasons))
 
 
 def _is_trouble(reason: str) -> bool:
@@ -151,7 +150,7 @@ def _is_trouble(reason: str) -> bool:
     return reason.startswith("offline") or not (reason.endswith(("-report", "-warning")) or reason.startswith("cups-"))
 
 
-class QueueConnection:
+class QueueConnection(OneWay):
     """One job in a CUPS queue. sent: bytes CUPS has taken; 0 again when the job was taken back unprinted."""
 
     def __init__(self, cups: Cups, name: str, uri: str, settings: Settings) -> None:
@@ -179,6 +178,13 @@ class QueueConnection:
                 self.close()
                 text = f"{self._uri}: stopped as asked after {self.sent} of {self._offered} bytes, none of them printed"
                 raise SendStopped(text, sent=self.sent, total=self._offered)
+
+    def wire_status(self) -> Status | None:
+        """What the queue says of its printer; None when CUPS does not answer."""
+        try:
+            return self._cups.queue(self._name).status
+        except OSError:
+            return None
 
     def finish(self) -> Receipt:
         """Let CUPS print it, and follow it to its end. The last write's keep_going is asked on the way."""
@@ -244,7 +250,9 @@ class QueueConnection:
             self._note_first_try(sight, time.monotonic() - began)
             waited = time.monotonic() - changed
             if waited >= self._patience(sight):
-                self._take_back(sight, _why_waiting(sight, waited))
+                if self.on_stall is None or not self.on_stall():
+                    self._take_back(sight, _why_waiting(sight, waited))
+                changed = time.monotonic()
             if self._keep_going is not None and not self._keep_going(self.sent):
                 self._stop(sight)
 

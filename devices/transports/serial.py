@@ -19,10 +19,10 @@ from typing import NoReturn
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from devices import serialports
-from devices.contracts import Connection, KeepGoing, Receipt, Settings, Transport
+from devices.contracts import Connection, KeepGoing, Receipt, Settings, Status, Transport
 from devices.errors import BadPrinterUri, PrinterUnreachable, SendInterrupted, SendStopped
 from devices.serialline import BITS, FLOWS, PARITIES, STOPS, Line, Mode
-from devices.transports.tcp import Progress
+from devices.wire.patience import ASK_S, Progress
 
 CHUNK = 16 * 1024  # bytes offered at once; real ports take 4096 of them at the most. A cancel waits for one chunk
 DSR_CHUNK = 64  # bytes; no system heeds DSR by itself, so what is under way when it falls must be little
@@ -200,10 +200,17 @@ def _why(error: OSError) -> str:
 
 
 class SerialConnection:
-    """One open port, for one job. sent: bytes the kernel has taken, less those that were thrown away again."""
+    """One open port, for one job. sent: bytes the kernel has taken, less those that were thrown away again.
+
+    Questions go the way of the job: on_stall must not ask here, or the question would stand in the middle of a label.
+    """
+
+    talks = True
+    on_stall: Callable[[], bool] | None = None
 
     def __init__(self, line: Line, address: Address, uri: str, settings: Settings) -> None:
         self.sent = 0
+        self._asked = 0  # bytes of questions, which may lie in the kernel behind those of the job
         self._offered = 0
         self._line = line
         self._address = address
@@ -218,21 +225,45 @@ class SerialConnection:
         """Hand over all of `data`, for as long as the port makes progress."""
         left = memoryview(data).cast("B")
         self._offered += len(left)
-        progress = Progress(self._stall_s)
+        progress = Progress(self._stall_s, self)
         while left:
-            left = left[self._offer(left, progress) :]
-            self._ask(keep_going)
+            taken = self._offer(left, progress)
+            self.sent += taken
+            left = left[taken:]
+            self._heed(keep_going)
             if not self._strip:
                 self._pause(keep_going)
+
+    def ask(self, question: bytes) -> None:
+        """Hand over a question; the kernel has it when this returns."""
+        left = memoryview(question)
+        progress = Progress(self._stall_s, self) if self.sent else Progress(min(ASK_S, self._stall_s))
+        while left:
+            taken = self._offer(left, progress)
+            self._asked += taken
+            left = left[taken:]
+            if not self._strip:
+                self._pause(None)
+
+    def hear(self, seconds: float) -> bytes:
+        """What the printer said. XON and XOFF are the driver's where flow=xonxoff, and are not heard."""
+        try:
+            return self._line.hear(seconds)
+        except OSError as error:
+            self._fail(_why(error), error)
+
+    def wire_status(self) -> Status | None:
+        """CTS and DSR say only "not now", which a stall says as well."""
+        return None
 
     def finish(self) -> Receipt:
         """Wait until the last byte has left the port."""
         if not self.sent:
             return Receipt("taken", f"nothing was sent to {self._uri}")
-        progress = Progress(self._stall_s)
+        progress = Progress(self._stall_s, self)
         try:
             while not self._line.drained(TICK_S):
-                self._line.hear()
+                self._line.listen()
                 if progress.stalled(self._line.waiting()):
                     self._fail(self._held_off("the port stopped sending"))
         except OSError as error:
@@ -260,7 +291,6 @@ class SerialConnection:
                 self._wait_for_room(progress)
         except OSError as error:
             self._fail(_why(error), error)
-        self.sent += taken
         self._refused = self._refused and not taken
         self._whole = self._whole and not taken
         self._strip -= taken if self._address.strip else 0
@@ -287,7 +317,7 @@ class SerialConnection:
         self._line.wait(min(TICK_S, self._stall_s))
         self._refused = True
 
-    def _ask(self, keep_going: KeepGoing | None) -> None:
+    def _heed(self, keep_going: KeepGoing | None) -> None:
         if keep_going is not None and not keep_going(self.sent):
             self._withdraw()
             text = f"{self._uri}: stopped as asked after {self.sent} of {self._offered} bytes"
@@ -298,14 +328,14 @@ class SerialConnection:
         until = time.monotonic() + self._address.pause_s
         while (left := until - time.monotonic()) > 0:
             time.sleep(min(left, TICK_S))
-            self._ask(keep_going)
+            self._heed(keep_going)
         self._strip = self._address.strip
 
     # -- the end of it
 
     def _withdraw(self) -> None:
-        """Throw away what has not left, and do not count it."""
-        self.sent -= min(self.sent, self._line.drop())
+        """Throw away what has not left, and do not count it, as far as it is surely the job's."""
+        self.sent -= min(self.sent, max(0, self._line.drop() - self._asked))
 
     def _held_off(self, otherwise: str) -> str:
         """Why nothing moves, as far as the flow control tells."""

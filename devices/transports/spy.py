@@ -17,7 +17,7 @@ from typing import TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from devices import transports
-from devices.contracts import Connection, KeepGoing, Receipt, Settings, Transport
+from devices.contracts import Connection, KeepGoing, Receipt, Settings, Status, Transport
 from devices.errors import BadPrinterUri, DeviceError, PrinterUnreachable
 
 log = logging.getLogger(__name__)
@@ -74,8 +74,18 @@ class SpyConnection:
 
     def __init__(self, inner: Connection, journal: Journal) -> None:
         self.sent = 0
+        self.talks = inner.talks
         self._inner = inner
         self._journal = journal
+
+    @property
+    def on_stall(self) -> Callable[[], bool] | None:
+        """The inner one's."""
+        return self._inner.on_stall
+
+    @on_stall.setter
+    def on_stall(self, on_stall: Callable[[], bool] | None) -> None:
+        self._inner.on_stall = on_stall
 
     def write(self, data: bytes | memoryview, keep_going: KeepGoing | None = None) -> None:
         """Write through, the bytes logged before they go: a crash on the way leaves a trace."""
@@ -84,6 +94,27 @@ class SpyConnection:
             self._journal.watch(f"write {memoryview(data).nbytes} bytes", lambda: self._inner.write(data, keep_going))
         finally:
             self.sent = self._inner.sent
+
+    def ask(self, question: bytes) -> None:
+        """Ask through, the question logged before it goes."""
+        self._journal.dump(question)
+        self._journal.watch(f"ask {len(question)} bytes", lambda: self._inner.ask(question))
+
+    def hear(self, seconds: float) -> bytes:
+        """Hear through. Silence is not noted: it is listened to many times a second."""
+        try:
+            words = self._inner.hear(seconds)
+        except DeviceError as error:
+            self._journal.failed("hear", error)
+            raise
+        if words:
+            self._journal.note(f"heard {len(words)} bytes")
+            self._journal.dump(words)
+        return words
+
+    def wire_status(self) -> Status | None:
+        """What the inner one's wire says."""
+        return self._inner.wire_status()
 
     def finish(self) -> Receipt:
         """Finish through."""
@@ -111,10 +142,18 @@ class Journal:
         try:
             answer = act()
         except DeviceError as error:
-            self._note([f"{what}: {type(error).__name__}: {error}"])
+            self.failed(what, error)
             raise
-        self._note([what if answer is None else f"{what}: {_told(answer)}"])
+        self.note(what if answer is None else f"{what}: {_told(answer)}")
         return answer
+
+    def note(self, what: str) -> None:
+        """Note one step."""
+        self._note([what])
+
+    def failed(self, what: str, error: DeviceError) -> None:
+        """Note how a step went wrong."""
+        self.note(f"{what}: {type(error).__name__}: {error}")
 
     def dump(self, data: bytes | memoryview) -> None:
         """Note `data` in hex and text, 16 bytes a line."""

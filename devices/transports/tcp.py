@@ -12,25 +12,26 @@ from __future__ import annotations
 import errno
 import os
 import re
-import select
 import socket
-import struct
-import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from devices.contracts import Connection, KeepGoing, Receipt, Settings, Transport
+from devices.contracts import Connection, KeepGoing, Receipt, Settings, Status, Transport
 from devices.errors import BadPrinterUri, PrinterUnreachable, SendInterrupted, SendStopped
+from devices.wire import tcpsocket
+from devices.wire.ear import Ear
+from devices.wire.patience import ASK_S, Progress
+from devices.wire.tcpsocket import COUNTS_ACKNOWLEDGEMENTS
+from devices.wire.tcpsocket import SEND_BUFFER as SEND_BUFFER
 
 PORT = 9100
 CHUNK = 16 * 1024  # bytes; a cancel takes effect within one chunk
-SEND_BUFFER = 16 * 1024  # bytes asked for; Linux doubles it for its own bookkeeping
 TICK_S = 0.25  # a stalled write asks keep_going at least this often
 ACK_TICK_S = 0.02  # an acknowledgement wakes nobody, so it is looked for this often
-USER_TIMEOUT_SLACK_S = 5.0  # our own deadline, which explains itself better, should always come first
 READ = 4096  # bytes the printer says, read at once
 READS = 16  # ... and at most this many times in a row, so that a chatterbox cannot hold up the job
 
@@ -46,12 +47,6 @@ _REMEDIES = {
 
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}")
 _SHAPE = re.compile(r"tcp://[\w.:%\[\]-]+/?", re.IGNORECASE)  # no user name, no path, no query, no space
-_KEEPALIVE = [  # option, value; a platform without the option keeps its own habit
-    ("TCP_KEEPIDLE", 10),  # s of silence before the first probe
-    ("TCP_KEEPINTVL", 5),  # s between probes
-    ("TCP_KEEPCNT", 3),  # probes without answer
-]
-_ABORT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # SO_LINGER: on, 0 s
 
 
 class Tcp:
@@ -104,7 +99,7 @@ def _connect(uri: str, host: str, port: int, settings: Settings) -> socket.socke
     for tried, (family, kind, protocol, _, address) in enumerate(addresses):
         share = (deadline - time.monotonic()) / (len(addresses) - tried)
         try:
-            return _dial(socket.socket(family, kind, protocol), address, max(share, 0.01), settings)
+            return tcpsocket.dial(socket.socket(family, kind, protocol), address, max(share, 0.01), settings.stall_s)
         except OSError as error:
             failures.append(error)
     # All addresses belong to one printer; a refusal says more about it than the silence of another address.
@@ -120,41 +115,16 @@ def _addresses(host: str, port: int) -> list[tuple[int, int, int, str, Any]]:
     return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
-def _dial(sock: socket.socket, address: Any, seconds: float, settings: Settings) -> socket.socket:
-    """`sock` connected to `address` and non-blocking; closed when that fails."""
-    try:
-        _tune(sock, settings)
-        sock.settimeout(seconds)
-        sock.connect(address)
-        sock.setblocking(False)
-        if sock.getsockname() == address:
-            # Nobody listened, and the kernel happened to choose the very port called: TCP then talks to itself.
-            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _tune(sock: socket.socket, settings: Settings) -> None:
-    """What has to be set before connecting: the window is agreed on in the first packet."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEPALIVE:
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        milliseconds = int((settings.stall_s + USER_TIMEOUT_SLACK_S) * 1000)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-
-
 class TcpConnection:
     """One connection for one job.
 
     sent: bytes this machine's kernel has taken, the most that can have left. An interrupted send says beside it how
-    many the far side acknowledged, the least that have arrived.
+    many the far side acknowledged, the least that have arrived. Questions go the way of the job, behind what was
+    written before: on_stall must not ask on this connection, or the question would stand in the middle of a label.
     """
+
+    talks = True
+    on_stall: Callable[[], bool] | None = None
 
     def __init__(self, sock: socket.socket, uri: str, settings: Settings) -> None:
         self.sent = 0
@@ -162,6 +132,7 @@ class TcpConnection:
         self._sock = sock
         self._uri = uri
         self._settings = settings
+        self._ear = Ear()
         self._half_closed = False
         self._silent = False  # the far side has closed its direction: nothing more to read
         self._whole = False  # the far side has acknowledged the whole job
@@ -170,12 +141,39 @@ class TcpConnection:
         """Hand over all of `data`, a chunk at a time, for as long as the far side makes progress."""
         left = memoryview(data).cast("B")
         self._offered += len(left)
-        progress = Progress(self._settings.stall_s)
+        progress = self._progress()
         while left:
-            left = left[self._offer(left[:CHUNK], progress) :]
+            taken = self._offer(left[:CHUNK], progress)
+            self.sent += taken
+            left = left[taken:]
             if keep_going is not None and not keep_going(self.sent):
                 text = f"{self._uri}: stopped as asked; {self._how_far()}"
                 raise SendStopped(text, sent=self.sent, total=self._offered)
+
+    def ask(self, question: bytes) -> None:
+        """Hand over a question; the kernel has it when this returns. Not after finish()."""
+        left = memoryview(question)
+        progress = self._progress() if self.sent else Progress(min(ASK_S, self._settings.stall_s))
+        while left:
+            left = left[self._offer(left, progress) :]
+
+    def hear(self, seconds: float) -> bytes:
+        """What the printer said, b"" at once when it has closed its direction behind a job."""
+        try:
+            self._listen()
+            if not self._ear and not self._silent and tcpsocket.poll(self._sock, max(0.0, seconds), read=True):
+                self._listen()
+            if self._silent:
+                self._raise_if_broken()
+        except OSError as error:
+            self._fail(_why(error), error)
+        if self._silent and not self._ear and not self.sent:
+            self._fail("it closed the connection")
+        return self._ear.take()
+
+    def wire_status(self) -> Status | None:
+        """TCP tells nothing of the printer."""
+        return None
 
     def finish(self) -> Receipt:
         """Half-close (unless Settings.half_close is False) and wait for the printer's close."""
@@ -198,7 +196,7 @@ class TcpConnection:
         """Let go. What an unfinished job still has in the kernel is dropped, not delivered behind our back."""
         with suppress(OSError):  # closing is the end of the story: an error here changes nothing for anybody
             if self.sent and not self._whole:
-                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+                tcpsocket.abort_on_close(self._sock)
             else:
                 # Closing with unread data makes TCP send a reset, and a reset may cost the printer what it holds.
                 self._listen()
@@ -206,6 +204,12 @@ class TcpConnection:
             self._sock.close()
 
     # -- writing
+
+    def _progress(self) -> Progress:
+        """The printer's deadline, which somebody may put off for longer than the kernel would wait."""
+        if self.on_stall is not None:
+            tcpsocket.be_patient(self._sock)
+        return Progress(self._settings.stall_s, self)
 
     def _offer(self, chunk: memoryview, progress: Progress) -> int:
         """Bytes of `chunk` the kernel took; 0 after waiting a tick for room."""
@@ -221,7 +225,6 @@ class TcpConnection:
                 self._wait_for_room(progress)
         except OSError as error:
             self._fail(_why(error), error)
-        self.sent += taken
         return taken
 
     def _refuse_if_closed(self) -> None:
@@ -238,14 +241,14 @@ class TcpConnection:
         """
         if progress.stalled(self._unacknowledged()):
             self._fail(f"the printer took nothing for {self._settings.stall_s:g} s")
-        if _poll(self._sock, min(TICK_S, self._settings.stall_s), read=not self._silent, write=True):
+        if tcpsocket.poll(self._sock, min(TICK_S, self._settings.stall_s), read=not self._silent, write=True):
             self._listen()
 
     # -- the end of the job
 
     def _await_acknowledgement(self) -> None:
         """Return when the far side has acknowledged every byte; fail when it stops doing so for stall_s."""
-        progress = Progress(self._settings.stall_s)
+        progress = self._progress()
         while waiting := self._unacknowledged():
             if progress.stalled(waiting):
                 self._fail(f"the printer stopped taking data for {self._settings.stall_s:g} s")
@@ -278,18 +281,20 @@ class TcpConnection:
     # -- what the far side says and does
 
     def _listen(self) -> None:
-        """Throw away what the printer says, and notice its close. Raises OSError when the connection is broken."""
+        """Keep what the printer says, and notice its close. Raises OSError when the connection is broken."""
         with suppress(BlockingIOError):
             for _ in range(READS):
-                if not self._sock.recv(READ):
+                words = self._sock.recv(READ)
+                if not words:
                     self._silent = True
                     return
+                self._ear.add(words)
 
     def _wait_for_words(self, seconds: float) -> None:
         if self._silent:
             self._raise_if_broken()
             time.sleep(seconds)  # a closed socket is readable for ever: polling it would spin
-        elif _poll(self._sock, seconds, read=True):
+        elif tcpsocket.poll(self._sock, seconds, read=True):
             self._listen()
 
     def _raise_if_broken(self) -> None:
@@ -299,7 +304,7 @@ class TcpConnection:
 
     def _unacknowledged(self) -> int:
         """Bytes the far side has not acknowledged, 0 where the platform cannot tell."""
-        waiting = _unacknowledged(self._sock)
+        waiting = tcpsocket.unacknowledged(self._sock)
         # Our FIN counts as one, and comes last: when it alone is missing, all data has been acknowledged.
         return max(0, waiting - self._half_closed)
 
@@ -308,7 +313,7 @@ class TcpConnection:
         text = f"{self.sent} bytes were handed over"
         if not COUNTS_ACKNOWLEDGEMENTS:
             return text
-        return f"{text} (at least {self.sent - self._unacknowledged()} acknowledged)"
+        return f"{text} (at least {max(0, self.sent - self._unacknowledged())} acknowledged)"
 
     def _fail(self, cause: str, error: OSError | None = None) -> NoReturn:
         """The two cases a caller has: nothing left, or something may have."""
@@ -317,64 +322,6 @@ class TcpConnection:
             raise PrinterUnreachable(f"nothing was sent to {self._uri}: {cause}; {remedy}") from error
         text = f"{self._uri}: {cause}; {self._how_far()}; {_LOOK}"
         raise SendInterrupted(text, sent=self.sent, total=self._offered) from error
-
-
-class Progress:
-    """A deadline on no progress, in seconds: a slow printer may take all day, a silent one may not."""
-
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
-        self._least: int | None = None
-        self.moved()
-
-    def moved(self) -> None:
-        """Something was taken: the clock starts again."""
-        self._since = time.monotonic()
-        self._least = None
-
-    def stalled(self, waiting: int) -> bool:
-        """True when `waiting`, the bytes not yet acknowledged, has not shrunk for patience_s."""
-        if self._least is None or waiting < self._least:
-            self._since = self._since if self._least is None else time.monotonic()
-            self._least = waiting
-        return time.monotonic() - self._since >= self._patience_s
-
-
-if sys.platform == "win32":
-
-    def _poll(sock: socket.socket, seconds: float, *, read: bool, write: bool = False) -> bool:
-        """Wait until `sock` can be read or written. True when it can be read."""
-        both = [sock]
-        return bool(select.select(both if read else [], both if write else [], both, seconds)[0])
-
-else:
-
-    def _poll(sock: socket.socket, seconds: float, *, read: bool, write: bool = False) -> bool:
-        """Wait until `sock` can be read or written. True when it can be read (an error reads as itself)."""
-        poller = select.poll()
-        poller.register(sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
-        ready = poller.poll(seconds * 1000)
-        return any(event & ~select.POLLOUT for _, event in ready)
-
-
-if sys.platform == "linux":
-    import fcntl
-    import termios
-
-    COUNTS_ACKNOWLEDGEMENTS = True
-    """Whether this platform can say how much the far side has acknowledged."""
-
-    def _unacknowledged(sock: socket.socket) -> int:
-        """SIOCOUTQ (tcp(7)): bytes in the send queue, sent and not acknowledged or not sent at all."""
-        answer: int = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
-        return answer
-
-else:
-    COUNTS_ACKNOWLEDGEMENTS = False
-
-    def _unacknowledged(sock: socket.socket) -> int:
-        """This platform does not tell."""
-        return 0
 
 
 def _why(error: OSError) -> str:

@@ -45,6 +45,11 @@ class Interface:
         return self.kind[:2] == (PRINTER, 1) and self.kind[2] in _PREFERENCE and self.out is not None
 
     @property
+    def is_one_way(self) -> bool:
+        """7/1/1: whatever endpoints it has, the printer class promises no way back (1.1, 4.2.2)."""
+        return self.kind == (PRINTER, 1, 1)
+
+    @property
     def is_vendors_own(self) -> bool:
         """Vendor class with a way out: printers of this kind exist, and so do many things that are none."""
         return self.kind[0] == VENDOR and self.out is not None

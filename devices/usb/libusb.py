@@ -23,6 +23,7 @@ from devices.usb.sysfs import Device
 TRIES, BETWEEN_S = 20, 0.1  # usblp is bound some ms after a device appears, so detaching once can be too early
 ASK_MS = 1000  # for an answer to a control request
 LEAST, MOST = 16 * 1024, 64 * 1024  # bytes of one transfer; one that breaks off leaves all of it in doubt
+EARFUL = 16 * 1024  # bytes asked for at once: whole packets of any size, as one that does not fit would be lost
 PIECE_S = 2.0  # one transfer waits at most so long, and is then called back to see how far it got
 # Printer class 1.1, 4.2: bmRequestType, then bRequest.
 _ASK, _TELL, _GET_DEVICE_ID, _GET_PORT_STATUS, _SOFT_RESET = 0xA1, 0x21, 0, 1, 2
@@ -156,6 +157,7 @@ class Claimed:
         self.tick_s = PIECE_S
         self.packet = interface.packet or 64
         self.in_doubt = 0
+        self.hears = interface.back is not None
         self._interface = interface
         self._reattach = reattach
         self._detached = self._halted = False
@@ -189,6 +191,25 @@ class Claimed:
     def settle(self) -> int:
         """Nothing is on its way between two transfers."""
         return 0
+
+    def listen(self, seconds: float) -> bytes:
+        """One transfer, never without an end."""
+        if not self.hears:
+            return b""
+        number, back = self._interface.number, self._interface.back
+        buffer = array.array("B", bytes(EARFUL))
+        try:
+            got = self._opened.backend.bulk_read(
+                self._opened.handle, back, number, buffer, max(1, round(seconds * 1000))
+            )
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                with suppress(OSError):
+                    self._opened.backend.clear_halt(self._opened.handle, back)
+            if error.errno != errno.ETIMEDOUT:
+                raise
+            got = 0
+        return buffer[:got].tobytes()
 
     def end_packet(self) -> None:
         """An empty packet."""

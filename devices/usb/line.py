@@ -17,6 +17,9 @@ class Line(Protocol):
     in_doubt: int
     """Bytes offered of which it is not known whether the printer has them: what is on its way, or broke off."""
 
+    hears: bool
+    """Whether there is a way back from the printer."""
+
     def offer(self, data: memoryview, seconds: float) -> int:
         """The bytes of `data` the printer took within about `seconds`, 0 when it took none yet.
 
@@ -26,6 +29,10 @@ class Line(Protocol):
 
     def settle(self) -> int:
         """The sending is broken off: call back what is on its way; the bytes of it the printer did take."""
+        ...
+
+    def listen(self, seconds: float) -> bytes:
+        """What the printer says, waiting at most about `seconds` for it; b"" for nothing, and for an empty packet."""
         ...
 
     def end_packet(self) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from devices.contracts import Reason, Status
+
 NOT_ERROR, SELECTED, PAPER_EMPTY = 0x08, 0x10, 0x20
 
 
-def in_words(status: int | None) -> str:
-    """What a status means, as a clause; "" when it is not known or nothing is wrong."""
-    if status is None:
-        return ""
-    if status & PAPER_EMPTY:
-        return "the printer says it is out of paper"
-    if not status & NOT_ERROR:
-        return "the printer reports an error (cover or head open, jam)"
-    if not status & SELECTED:
-        return "the printer says it is paused or offline"
-    return ""
+def read(byte: int | None) -> Status | None:
+    """What the byte says; None when there is none."""
+    if byte is None:
+        return None
+    if byte & PAPER_EMPTY:
+        return Status(frozenset({Reason.MEDIA_EMPTY}), text="the printer says it is out of paper")
+    if not byte & NOT_ERROR:
+        return Status(frozenset({Reason.OTHER}), text="the printer reports an error (cover or head open, jam)")
+    if not byte & SELECTED:
+        return Status(frozenset({Reason.PAUSED}), text="the printer says it is paused or offline")
+    return Status()
+
+
+def in_words(byte: int | None) -> str:
+    """What it says, as a clause; "" when it is not known or nothing is wrong."""
+    status = read(byte)
+    return status.text if status is not None else ""

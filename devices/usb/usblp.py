@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 import struct
 import threading
@@ -31,13 +32,14 @@ _PATIENCE_S = 1.0  # for a blocked write to come back after that
 class Usblp:
     """One open /dev/usb/lpN; see devices.usb.line."""
 
-    def __init__(self, node: Path, packet: int) -> None:
+    def __init__(self, node: Path, packet: int, *, hears: bool = True) -> None:
         """Raises OSError: EBUSY while another program has it open, EACCES, ENODEV."""
         self.via = f"usblp ({node})"
         self.tick_s = TICK_S
         self.packet = packet
         self.in_doubt = 0
-        self._handle = os.open(node, os.O_WRONLY | os.O_CLOEXEC)
+        self.hears = hears
+        self._handle = os.open(node, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
         self._blocks: SimpleQueue[bytes | None] = SimpleQueue()
         self._results: SimpleQueue[int | OSError] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -66,6 +68,20 @@ class Usblp:
             return self._result(_PATIENCE_S)
         except (Empty, OSError):
             return 0
+
+    def listen(self, seconds: float) -> bytes:
+        """What has come. poll() first: a read that waits has no end, and would keep the node open behind our back."""
+        poller = select.poll()
+        poller.register(self._handle, select.POLLIN)
+        if not self.hears or not poller.poll(seconds * 1000):
+            return b""
+        try:
+            return os.read(self._handle, BLOCK)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            self.hears = False  # the kernel knows better than its descriptors that this printer only listens
+            return b""
 
     def end_packet(self) -> None:
         """usblp cannot send an empty packet: printers that need one are opened through libusb."""

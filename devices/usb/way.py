@@ -31,7 +31,7 @@ def opened(
         lp = _lp_node(machine, address, device, interface, quirks)
         if lp is not None:
             node = lp
-            return Usblp(lp, interface.packet or 64)
+            return Usblp(lp, interface.packet or 64, hears=interface.back is not None and not interface.is_one_way)
         if address.driver == "usblp":
             raise PrinterUnreachable(f"{uri}: usblp does not serve this device; sudo modprobe usblp, or leave ?driver")
         return _claimed(machine, device, interface, reattach="no-reattach" not in quirks)
@@ -87,5 +87,3 @@ def _holder(machine: Machine, device: Device, interface: Interface, node: Path) 
     if held in (None, "usbfs", "usblp"):
         return holders.sentence(node, machine.proc)
     return f"the kernel's driver {held} holds it; sudo modprobe -r {held}"
-
-

@@ -11,8 +11,8 @@ from contextlib import closing
 
 import pytest
 
-from devices import ipp, transports
-from devices.contracts import Settings
+from devices import ipp, ippreasons, transports
+from devices.contracts import Reason, Settings, Status
 from devices.cups import Cups, CupsError, JobState
 from devices.errors import PrinterUnreachable, SendInterrupted, SendStopped
 from devices.transports import queue
@@ -126,6 +126,43 @@ def test_no_print_service_at_all_says_how_to_start_it():
         transports.open("queue://dock?server=127.0.0.1:1")
     with pytest.raises(PrinterUnreachable, match="no such file or directory"):
         transports.open("queue://dock?server=/no/such.sock")
+
+
+def test_the_queue_says_how_its_printer_is_without_being_asked(cups, dock):
+    cups.add("told", dock.port)
+    with dial(cups, "told") as line:
+        assert not line.talks
+        assert line.wire_status() == Status()
+        cups.run("cupsdisable", "-r", "lunch", "told")
+        assert line.wire_status() == Status(frozenset({Reason.PAUSED}), text="paused: lunch")
+        cups.run("lpadmin", "-x", "told")
+        assert line.wire_status() is None
+
+
+@pytest.mark.parametrize(
+    ("keyword", "meant"),
+    [
+        ("media-empty-error", Reason.MEDIA_EMPTY), ("media-empty", Reason.MEDIA_EMPTY),
+        ("media-empty-warning", Reason.MEDIA_LOW), ("toner-low-report", Reason.MARKER_SUPPLY_LOW),
+        ("toner-empty-error", Reason.MARKER_SUPPLY_EMPTY), ("marker-supply-empty-warning", Reason.MARKER_SUPPLY_LOW),
+        ("door-open-report", Reason.OTHER), ("door-open", Reason.COVER_OPEN), ("paused", Reason.PAUSED),
+        ("offline-report", Reason.OFFLINE), ("connecting-to-device", Reason.CONNECTING), ("none", None),
+        ("cups-waiting-for-job-completed", None), ("com.example-odd-error", None), ("-error", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_keyword_of_a_queue_is_a_reason_or_nothing(keyword, meant):
+    assert ippreasons.reason(keyword) == meant
+
+
+def test_a_job_whose_printer_is_off_for_a_known_reason_is_waited_for(cups):
+    with FakePrinter(late_s=3.0) as late:
+        cups.add("late", late.port)
+        asked = []
+        with dial(cups, "late", HASTY) as line:
+            line.on_stall = lambda: asked.append(True) is None
+            line.write(LABEL)
+            assert line.finish().evidence == "completed"
+        assert late.jobs == [LABEL] and asked
 
 
 def test_a_queue_stopped_in_between_gives_the_job_back_unprinted(cups, dock):

@@ -14,6 +14,7 @@ import pytest
 from devices.contracts import Settings
 from devices.errors import PrinterUnreachable, SendInterrupted, SendStopped
 from devices.transports import tcp
+from devices.wire import tcpsocket
 from tests.fake.printer import FakePrinter
 
 LABEL = b"^XA^FO20,20^FDlabel^FS^XZ" * 80  # 2 kB
@@ -177,10 +178,67 @@ def test_a_broken_off_job_leaves_nothing_to_trickle_out_later():
         assert len(printer.unfinished[0]) < caught.value.sent, "what the kernel held was dropped by the close"
 
 
-def test_a_printer_that_talks_is_listened_to_and_ignored():
+def test_a_printer_that_talks_does_not_hold_up_its_job():
     with FakePrinter(says=b"\x02status\x03\r\n" * 5000) as printer:
         assert send(printer, HUGE[:1_000_000]).evidence == "closed"
         assert len(printer.wait_for(1)[0]) == 1_000_000
+
+
+def test_a_printer_that_answers_every_piece_and_reads_nothing_until_it_is_heard_gets_its_job():
+    with FakePrinter(answers=lambda got: b"ok " * 20_000, rcvbuf=SMALL) as printer:
+        assert send(printer, HUGE[:1_000_000]).evidence == "closed"
+        assert len(printer.wait_for(1)[0]) == 1_000_000
+
+
+def test_what_a_printer_says_during_a_job_is_heard_after_it():
+    with FakePrinter(answers=lambda got: b"thanks") as printer, dial(printer) as line:
+        line.write(LABEL)
+        assert line.hear(2.0).startswith(b"thanks")
+        assert line.finish().evidence == "closed"
+
+
+# -- a printer of which it is known why it takes nothing
+
+
+def test_a_known_reason_keeps_a_write_waiting_and_nothing_is_sent_twice(monkeypatch):
+    """Longer than Linux itself would wait for a closed window, if nobody told it to."""
+    monkeypatch.setattr(tcpsocket, "USER_TIMEOUT_SLACK_S", 0.1)
+    job, asked = os.urandom(300_000), []
+    with FakePrinter(pauses_at=20_000, pause_s=1.5, rcvbuf=SMALL) as printer, dial(printer, stall_s=0.3) as line:
+        line.on_stall = lambda: asked.append(line.sent) is None
+        line.write(job)
+        assert line.finish().evidence == "closed"
+        assert printer.wait_for(1) == [job]
+    assert len(asked) >= 2
+
+
+def test_a_known_reason_keeps_the_end_of_a_job_waiting():
+    job = os.urandom(20_000)  # all of it fits into the kernel's buffers
+    with FakePrinter(pauses_at=1, pause_s=1.0, rcvbuf=SMALL) as printer, dial(printer, stall_s=0.3) as line:
+        line.on_stall = lambda: True
+        line.write(job)
+        assert line.finish().evidence == "closed"
+        assert printer.wait_for(1) == [job]
+
+
+@pytest.mark.parametrize("patience", [None, lambda: False], ids=["nobody to ask", "no"])
+def test_without_a_known_reason_a_stall_is_the_end(patience):
+    with FakePrinter(never_read=True, rcvbuf=SMALL) as printer, dial(printer, stall_s=0.3) as line:
+        line.on_stall = patience
+        began = time.monotonic()
+        with pytest.raises(SendInterrupted, match=r"the printer took nothing for 0\.3 s"):
+            line.write(HUGE[:5_000_000])
+        assert 0.25 < seconds(began) < 1.2
+
+
+def test_a_reason_that_is_over_is_a_stall_again():
+    known = [True, True, False]
+    with FakePrinter(never_read=True, rcvbuf=SMALL) as printer, dial(printer, stall_s=0.2) as line:
+        line.on_stall = lambda: known.pop(0)
+        began = time.monotonic()
+        with pytest.raises(SendInterrupted):
+            line.write(HUGE[:5_000_000])
+        assert known == [] and 0.55 < seconds(began) < 1.5
 
 
 # -- the end of a job, and what it teaches

@@ -13,7 +13,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -250,6 +250,43 @@ def test_a_bad_address_names_itself_and_what_is_right(rig):
                 use(uri)
 
 
+def test_a_question_alone_is_no_job_and_never_in_doubt(rig):
+    line = rig.open()
+    line.ask(b"?")
+    assert line.sent == 0
+    assert line.finish().evidence in ("taken", "written")
+    line.close()
+
+
+def test_a_question_before_a_job_is_not_counted_and_asked_only_where_it_can_be_answered(rig):
+    line = rig.open()
+    line.ask(b"?")
+    line.write(LABEL)
+    assert line.sent == len(LABEL)
+    assert str(len(LABEL)) in line.finish().text
+    line.close()
+    assert rig.arrived() == (b"?" if line.talks else b"") + LABEL
+
+
+def test_a_printer_with_nothing_to_say_is_listened_to_no_longer_than_wanted(rig):
+    line = rig.open()
+    began = time.monotonic()
+    assert line.hear(0.1) == b""
+    assert time.monotonic() - began < 0.4
+    line.close()
+
+
+def test_how_the_wire_stands_is_told_without_harm(rig):
+    line = rig.open()
+    status = line.wire_status()
+    assert status is None or not status.blocked
+    line.write(LABEL)
+    assert line.wire_status() is None or line.sent == len(LABEL)
+    line.finish()
+    line.close()
+    assert rig.arrived() == LABEL
+
+
 @pytest.mark.parametrize("scheme", transports.names())
 def test_a_transport_is_named_after_its_file(scheme):
     assert transports.load(scheme).scheme == scheme
@@ -342,6 +379,26 @@ def test_a_fifo_whose_reader_stops_reading_is_given_up(fifo):
     line.close()
     os.close(reader)
     assert 0 < caught.value.sent < caught.value.total
+
+
+def test_a_fifo_that_is_known_to_be_read_later_is_waited_for(fifo):
+    reader = fifo[1]()
+    line, got, asked = transports.open(fifo[0], Settings(stall_s=0.2)), bytearray(), []
+    line.on_stall = lambda: asked.append(True) is None
+
+    def read() -> None:
+        time.sleep(0.5)
+        while len(got) < len(LARGE):
+            with suppress(BlockingIOError):
+                got.extend(os.read(reader, 65536))
+
+    late = threading.Thread(target=read)
+    late.start()
+    line.write(LARGE)
+    late.join()
+    line.close()
+    os.close(reader)
+    assert bytes(got) == LARGE and len(asked) >= 2
 
 
 def test_a_stop_is_heard_while_a_fifo_is_stalled(fifo):
@@ -447,6 +504,23 @@ def test_a_spy_writes_down_every_step(tmp_path):
         "close",
     ]
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_a_spy_writes_down_questions_and_answers(tmp_path):
+    log = tmp_path / "spy.txt"
+    with FakePrinter(answers=lambda asked: b"fine\r\n") as printer:
+        line = transports.open(spied(log, printer.uri))
+        assert line.talks
+        line.ask(b"~HS")
+        assert (line.hear(2.0), line.hear(0.05)) == (b"fine\r\n", b"")
+        line.close()
+    lines = [re.sub(r"^\S+T\S+\+00:00 \d+\.\d+ ", "", line) for line in log.read_text().splitlines()]
+    assert lines[1:-1] == [
+        "00000000  7e 48 53                                         |~HS|",
+        "ask 3 bytes",
+        "heard 6 bytes",
+        "00000000  66 69 6e 65 0d 0a                                |fine..|",
+    ]
 
 
 def test_a_spy_writes_down_what_went_wrong(tmp_path):

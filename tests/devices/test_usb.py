@@ -20,6 +20,7 @@ from devices.usb import address, descriptors, holders, libusb, lookup, portstatu
 from devices.usb.descriptors import Interface
 from devices.usb.hotplug import Hotplug
 from devices.usb.machine import Machine
+from tests.fake.pty import until
 from tests.fake.usb import FakeBus, FakeUsbPrinter
 
 JOB = bytes(range(256)) * 400 + b"end"
@@ -215,6 +216,33 @@ def test_short_writes_are_gone_on_with(bus):
     assert bytes(printer.data) == JOB
 
 
+@pytest.mark.parametrize("usblp", [False, True], ids=["libusb", "usblp"])
+def test_a_printer_that_runs_out_of_paper_is_waited_for_and_nothing_is_sent_twice(bus, usblp):
+    printer, asked = bus.plug(FakeUsbPrinter(stops_at=20_000, status=0x30, usblp=usblp)), []
+    job = os.urandom(200_000)
+    refilled = threading.Timer(1.3, lambda: setattr(printer, "stops_at", None))
+    with closing(Usb(bus.machine).open("usb://0a5f:0166", QUICK)) as line:
+        line.on_stall = lambda: asked.append(line.wire_status()) is None
+        refilled.start()
+        line.write(job)
+        line.finish()
+        until(lambda: len(printer.data) >= len(job))
+    assert bytes(printer.data) == job
+    assert len(asked) >= 2
+    assert usblp or all(status is not None and status.blocked for status in asked), (
+        "it says why in the middle of a write"
+    )
+
+
+@pytest.mark.parametrize("patience", [None, lambda: False], ids=["nobody to ask", "no"])
+def test_a_printer_that_stops_for_no_known_reason_is_given_up(bus, patience):
+    bus.plug(FakeUsbPrinter(stops_at=20_000))
+    with closing(Usb(bus.machine).open("usb://0a5f:0166", QUICK)) as line:
+        line.on_stall = patience
+        with pytest.raises(SendInterrupted, match=r"took nothing for 0\.3 s"):
+            line.write(JOB)
+
+
 def test_an_unplugged_printer_leaves_a_count_between_two_bounds(bus):
     printer = bus.plug(FakeUsbPrinter(goes_at=20_000))
     with pytest.raises(SendInterrupted, match=r"unplugged or switched off; between 16896 and 49664 of") as caught:
@@ -252,6 +280,15 @@ def test_a_job_of_whole_packets_gets_one_harmless_byte_more(bus):
     assert "took 5120 bytes" in receipt.text and "1 more to end the last packet" in receipt.text
     send(bus, "usb://0a5f:0166", JOB[:5119], Settings(pad_boundary=b"\n"))
     assert len(printer.data) == 5120 + 1 + 5119
+
+
+def test_a_question_behind_a_job_of_whole_packets_ends_its_last_packet(bus):
+    printer = bus.plug(FakeUsbPrinter())
+    with closing(Usb(bus.machine).open("usb://0a5f:0166", Settings(pad_boundary=b"\n"))) as line:
+        line.write(JOB[:5120])
+        line.ask(b"~HS")
+        line.finish()
+    assert bytes(printer.data) == JOB[:5120] + b"~HS"
 
 
 def test_what_counts_is_the_last_packet_not_the_whole_job(bus):

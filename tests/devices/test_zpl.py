@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from devices.contracts import Bitmap, Media
+from devices.contracts import PLAIN, Bitmap, Media, Tuning
 from devices.languages import zpl
 from devices.readers.zpl import read
 
@@ -133,6 +133,52 @@ def test_nothing_persistent_is_ever_sent() -> None:
     out = zpl.LANGUAGE.encode(checkers(100, 60, 7), copies=2, media=Media(203, 50, 30))
     assert [part[:2] for part in out.split(b"^")[1:]] == [b"XA", b"PW", b"LL", b"FO", b"GF", b"FS", b"PQ", b"XZ"]
     assert b"~" not in out
+
+
+@pytest.mark.parametrize(("tuning", "before", "within"), [
+    (PLAIN, b"", b""),
+    (Tuning(darkness=7), b"~SD07", b""), (Tuning(darkness=0), b"~SD00", b""), (Tuning(darkness=30), b"~SD30", b""),
+    (Tuning(tear_off=0), b"~TA000", b""), (Tuning(tear_off=-5), b"~TA-05", b""), (Tuning(tear_off=120), b"~TA120", b""),
+    (Tuning(tear_off=-120), b"~TA-120", b""), (Tuning(speed=4), b"", b"^PR4"), (Tuning(speed=14.0), b"", b"^PR14"),
+    (Tuning(tracking="gap"), b"", b"^MNY"), (Tuning(tracking="mark"), b"", b"^MNM"),
+    (Tuning(tracking="continuous"), b"", b"^MNN"), (Tuning(mode="tear-off"), b"", b"^MMT"),
+    (Tuning(mode="peel-off"), b"", b"^MMP"), (Tuning(mode="rewind"), b"", b"^MMR"),
+    (Tuning(mode="cutter"), b"", b"^MMC"), (Tuning(mode="applicator"), b"", b"^MMA"),
+    (Tuning(darkness=15, speed=6, tracking="mark", tear_off=10, mode="cutter", gap_mm=3), b"~SD15~TA010",
+     b"^MMC^MNM^PR6"),
+    (Tuning(profile="generic", cut="full", cut_each="page", feed_mm=9, code_page="cp850"), b"", b""),
+])
+def test_only_what_is_asked_for_is_tuned(tuning: Tuning, before: bytes, within: bytes) -> None:
+    plain = zpl.LANGUAGE.encode(DOT)
+    assert zpl.LANGUAGE.encode(DOT, tuning=tuning) == before + b"^XA" + within + plain.removeprefix(b"^XA")
+    assert zpl.LANGUAGE.end_of("job", tuning) == b""
+    [label] = read(zpl.LANGUAGE.encode(DOT, tuning=tuning))
+    assert (label.bitmap, label.undrawn) == (DOT, ())
+
+
+@pytest.mark.parametrize(("tuning", "why"), [
+    (Tuning(darkness=31), "0 to 30 .~SD., not 31"), (Tuning(darkness=-1), "~SD"), (Tuning(speed=0), "1 to 14"),
+    (Tuning(speed=2.5), "whole inches/s .*, not 2.5"), (Tuning(speed=15), r"\^PR"), (Tuning(tear_off=121), "~TA"),
+    (Tuning(speed=float("nan")), "not nan"), (Tuning(speed=float("inf")), "not inf"),
+    (Tuning(tear_off=-121), "-120 to 120 dots"),
+])
+def test_what_zpl_cannot_say_is_refused(tuning: Tuning, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        zpl.LANGUAGE.encode(DOT, tuning=tuning)
+
+
+@pytest.mark.parametrize(("page", "media", "why"), [
+    (Bitmap(1, 32_001, bytes(32_001)), None, r"32,000 dots long \(\^LL\), not 32,001"),
+    (Bitmap(32_001, 1, bytes(4_001)), None, r"32,000 dots wide \(\^PW\), not 32,001"),
+    (DOT, Media(203, 9_999), "wide"), (DOT, Media(203, 100, 9_999), "long"),
+])
+def test_a_label_longer_or_wider_than_zpl_can_say_is_refused(page: Bitmap, media: Media | None, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        zpl.LANGUAGE.encode(page, media=media)
+
+
+def test_the_largest_label_that_zpl_can_say() -> None:
+    assert b"^PW1^LL32000^" in zpl.LANGUAGE.encode(Bitmap(1, 32_000, bytes(32_000)))
 
 
 @pytest.mark.parametrize(("name", "page", "copies"), [

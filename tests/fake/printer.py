@@ -4,7 +4,8 @@
         ... send a job to printer.uri ...
         assert printer.wait_for(1) == [b"^XA^XZ"]
 
-Every connection is one job, read by a thread of its own. Nothing is simulated: refusals, resets and stalls are those of
+Every connection is one job, read by a thread of its own; one that brings nothing but a status question is none, and
+stays unanswered (devices.simulators has printers that answer). Nothing is simulated: refusals, resets and stalls are those of
 the kernel's TCP.
 """
 
@@ -19,6 +20,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+
+from devices import status
+
+QUESTIONS = frozenset(
+    talk.ask(talk.questions[0]) for name in status.names() if (talk := status.talk(name)) is not None
+)
+"""What a printer is asked first, in each language."""
 
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no patience: close() then sends RST instead of FIN."""
@@ -46,6 +54,17 @@ class Habits:
     """What it tells every caller at once."""
     ends_after: int | None = None
     """Bytes it reads before it closes its own direction; it goes on reading."""
+    answers: Callable[[bytes], bytes] | None = None
+    """What it says to each piece it has read."""
+    answer_late_s: float = 0.0
+    """Seconds before it answers; it reads nothing meanwhile."""
+    stutters: int | None = None
+    """Bytes of an answer it says at once, 10 ms apart."""
+    chatters: bytes = b""
+    """What it says over and over again, for as long as it is connected."""
+    pauses_at: int | None = None
+    """Bytes it reads before it takes nothing for pause_s. Give rcvbuf as well."""
+    pause_s: float = 0.0
 
 
 class FakePrinter:
@@ -62,7 +81,7 @@ class FakePrinter:
         self.host = host
         self.port = port
         self.connections = 0
-        """Connections accepted so far."""
+        """Connections accepted so far, those for a status question left out."""
         self.open_now = 0
         """Connections open at this moment."""
         self.max_open = 0
@@ -71,6 +90,8 @@ class FakePrinter:
         self._late_s = late_s
         self._jobs: list[bytes] = []
         self._unfinished: list[bytes] = []
+        self.questions: list[bytes] = []
+        """Status questions that came on connections of their own."""
         self._changed = threading.Condition()
         self._over = threading.Event()  # the test is over
         self._off = threading.Event()  # switched off; a new one for every time it is on
@@ -208,6 +229,8 @@ class FakePrinter:
     def _converse(self, sock: socket.socket, data: bytearray, off: threading.Event) -> bool:
         """Read one job into `data`. True when it ended in order."""
         sock.sendall(self.habits.says)
+        if self.habits.chatters:
+            self._start(self._chatter, sock)
         if self.habits.close_at_once:
             return False
         if self.habits.never_read:
@@ -219,10 +242,27 @@ class FakePrinter:
                 sock.shutdown(socket.SHUT_WR)
             if self.habits.slow:
                 time.sleep(len(got) / self.habits.slow)
+            if self.habits.pauses_at is not None and len(data) - len(got) < self.habits.pauses_at <= len(data):
+                off.wait(self.habits.pause_s)
+            if self.habits.answers is not None:
+                self._answer(sock, self.habits.answers(got), off)
             if self._appetite(len(data)) == 0:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 return False
         return True
+
+    def _answer(self, sock: socket.socket, words: bytes, off: threading.Event) -> None:
+        off.wait(self.habits.answer_late_s)
+        step = self.habits.stutters or len(words) or 1
+        for at in range(0, len(words), step):
+            sock.sendall(words[at : at + step])
+            if self.habits.stutters:
+                off.wait(0.01)
+
+    def _chatter(self, sock: socket.socket) -> None:
+        with suppress(OSError):  # the caller has gone
+            while True:
+                sock.sendall(self.habits.chatters)
 
     def _appetite(self, eaten: int) -> int:
         """Bytes to read next; 0 when it is time to reset."""
@@ -231,6 +271,9 @@ class FakePrinter:
 
     def _keep(self, data: bytearray, *, in_order: bool) -> None:
         with self._changed:
-            if data:
+            if bytes(data) in QUESTIONS:
+                self.questions.append(bytes(data))
+                self.connections -= 1
+            elif data:
                 (self._jobs if in_order else self._unfinished).append(bytes(data))
             self._changed.notify_all()

@@ -24,17 +24,19 @@ XON, XOFF = b"\x11", b"\x13"
 class PtyPrinter:
     """bytes_per_s: how fast it reads. xoff_every: bytes between two pauses of xoff_s, each said by XOFF and ended by
     XON. xoff_after: bytes until it says XOFF for good. dies_after: bytes until its cable is pulled. never_reads: its
-    buffer is full. answers: what it says to what it has read so far, asked after every piece. link: a name of its own,
+    buffer is full. answers: what it says to what it has read so far, asked after every piece. stutters: bytes of an
+    answer it says at once, 10 ms apart. link: a name of its own,
     as udev makes one; gone while it is unplugged.
     """
 
     def __init__(
         self, *, bytes_per_s: int | None = None, xoff_every: int | None = None, xoff_s: float = 0.1,
         xoff_after: int | None = None, dies_after: int | None = None, never_reads: bool = False,
-        answers: Callable[[bytes], bytes] | None = None, link: str | None = None,
+        answers: Callable[[bytes], bytes] | None = None, link: str | None = None, stutters: int | None = None,
     ) -> None:  # fmt: skip
         self.bytes_per_s, self.xoff_every, self.xoff_s, self.xoff_after = bytes_per_s, xoff_every, xoff_s, xoff_after
         self.dies_after, self.never_reads, self.answers, self.link = dies_after, never_reads, answers, link
+        self.stutters = stutters
         self.pauses = 0
         self._got = bytearray()
         self._changed = threading.Condition()
@@ -124,11 +126,17 @@ class PtyPrinter:
             if self.xoff_after is not None and eaten - len(got) < self.xoff_after <= eaten:
                 os.write(printer, XOFF)
             if self.answers is not None:
-                os.write(printer, self.answers(self.arrived))
+                self._answer(printer, self.answers(self.arrived), over)
             if self.bytes_per_s:
                 over.wait(len(got) / self.bytes_per_s)
         if self.dies_after is not None and not over.is_set():
             self._hang_up()
+
+    def _answer(self, printer: int, words: bytes, over: threading.Event) -> None:
+        step = self.stutters or len(words) or 1
+        for at in range(0, len(words), step):
+            os.write(printer, words[at : at + step])
+            over.wait(0.01 if self.stutters else 0)
 
     def _appetite(self, eaten: int) -> int:
         most = 65536 if self.bytes_per_s is None else max(1, self.bytes_per_s // 50)

@@ -6,7 +6,7 @@
         assert bytes(printer.data) == b"^XA^XZ"
 
 Its errors are those that Linux and libusb were seen to give (tests/usb shows them for real). With usblp=True
-the printer is a FIFO where /dev/usb/lpN would be.
+the printer is the far end of a pseudo-terminal where /dev/usb/lpN would be.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import select
 import struct
 import threading
 import time
-from collections.abc import Iterator
+import tty
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
@@ -29,7 +30,8 @@ import usb.core
 
 from devices.usb.machine import Machine
 
-_CODES = {errno.ENODEV: -4, errno.ENOENT: -5, errno.EBUSY: -6, errno.ETIMEDOUT: -7, errno.EPIPE: -9, errno.EACCES: -3}
+_CODES = {errno.ENODEV: -4, errno.ENOENT: -5, errno.EBUSY: -6, errno.ETIMEDOUT: -7, errno.EPIPE: -9, errno.EACCES: -3,
+          errno.EOVERFLOW: -8, errno.EIO: -1}  # fmt: skip
 
 
 def usb_error(code: int) -> usb.core.USBError:
@@ -58,6 +60,12 @@ class FakeUsbPrinter:
     stops_at: int | None = None
     halts_at: int | None = None
     goes_at: int | None = None
+    answers: Callable[[bytes], bytes] | None = None
+    """What it says to each piece it takes."""
+    voice: list[bytes] = field(default_factory=list)
+    """What it has said and nobody has read, as packets of at most `packet` bytes; empty ones count."""
+    mute_error: int | None = None
+    """The errno every look for words ends with."""
     data: bytearray = field(default_factory=bytearray)
     asked: list[str] = field(default_factory=list)
     """Everything that was done to it, in order: "claim", "attach", "zero packet" ..."""
@@ -139,23 +147,28 @@ class FakeBus(usb.backend.IBackend):
         name = f"lp{printer.address}"
         (interface / "usbmisc" / name).mkdir(parents=True)
         (interface / "ieee1284_id").write_bytes(printer.device_id)
-        os.mkfifo(self.dev / "usb" / name)
-        handle = os.open(self.dev / "usb" / name, os.O_RDONLY | os.O_NONBLOCK)
-        reader = threading.Thread(target=self._read, args=(printer, handle), daemon=True)
+        handle, node = os.openpty()
+        tty.setraw(node)
+        (self.dev / "usb" / name).symlink_to(os.ttyname(node))
+        reader = threading.Thread(target=self._read, args=(printer, handle, node), daemon=True)
         self._readers.append(reader)
         reader.start()
 
-    def _read(self, printer: FakeUsbPrinter, handle: int) -> None:
+    def _read(self, printer: FakeUsbPrinter, handle: int, node: int) -> None:
         poller = select.poll()
         poller.register(handle, select.POLLIN)
+        for packet in printer.voice:
+            os.write(handle, packet)
         while not self._over.is_set():
             if printer.stops_at is not None and len(printer.data) >= printer.stops_at:
                 self._over.wait(0.02)
             elif any(event & select.POLLIN for _, event in poller.poll(20)):
-                printer.data += os.read(handle, 65536)
-            else:
-                self._over.wait(0.005)  # nobody writes: poll() says "hung up" at once
+                piece = os.read(handle, 65536)
+                printer.data += piece
+                if printer.answers is not None:
+                    os.write(handle, printer.answers(piece))
         os.close(handle)
+        os.close(node)
 
     # -- what pyusb asks for --
 
@@ -234,11 +247,33 @@ class FakeBus(usb.backend.IBackend):
         for at in (printer.stops_at, printer.halts_at, printer.goes_at):
             if at is not None and len(printer.data) + len(room) > at:
                 return self._falter(printer, room[: max(0, at - len(printer.data))], timeout)
-        printer.data += room
+        self._take(printer, room)
         return len(room)
 
+    def bulk_read(self, dev_handle: Any, ep: int, intf: int, buff: Any, timeout: int) -> int:
+        printer = self._here(dev_handle)
+        assert printer.claimed_by is dev_handle and timeout > 0 and ep == 0x82, "never without a claim, never for ever"
+        printer.asked.append("read")
+        if printer.mute_error is not None:
+            raise usb_error(printer.mute_error)
+        deadline = time.monotonic() + timeout / 1000
+        while not printer.voice:
+            if time.monotonic() > deadline:
+                raise usb_error(errno.ETIMEDOUT)
+            time.sleep(0.001)
+        packet = printer.voice.pop(0)
+        if len(buff) < printer.packet:
+            raise usb_error(errno.EOVERFLOW)  # and what was said is lost
+        buff[: len(packet)] = type(buff)("B", packet)
+        return len(packet)
+
+    def _take(self, printer: FakeUsbPrinter, piece: bytes) -> None:
+        printer.data += piece
+        said = printer.answers(piece) if printer.answers is not None and piece else b""
+        printer.voice += [said[at : at + printer.packet] for at in range(0, len(said), printer.packet)]
+
     def _falter(self, printer: FakeUsbPrinter, taken: bytes, timeout: int) -> int:
-        printer.data += taken
+        self._take(printer, taken)
         if printer.goes_at is not None:
             self.unplug(printer)
             raise usb_error(errno.ENODEV)
