@@ -35,17 +35,17 @@ def receipt(width: int = 576, height: int = 2000) -> Bitmap:
 
 
 def test_one_black_dot() -> None:
-    assert LANGUAGE.encode(DOT) == b"\x1b@" b"\x1dv0\0" b"\1\0\1\0" b"\x80"
+    assert LANGUAGE.encode(DOT) == b"\x1b@\x1dv0\0\1\0\1\0\x80"
 
 
 def test_one_black_dot_in_graphics_commands() -> None:
     out = LANGUAGE.encode(DOT, tuning=Tuning(profile="tm-m30"))
-    assert out == b"\x1b@" b"\x1d(L\x0b\0" b"0p0\1\x011\x08\0\1\0\x80" b"\x1d(L\2\x0002"
+    assert out == b"\x1b@\x1d(L\x0b\00p0\1\x011\x08\0\1\0\x80\x1d(L\2\x0002"
 
 
 def test_one_black_dot_in_columns_of_24() -> None:
     out = LANGUAGE.encode(DOT, tuning=Tuning(profile="generic-esc-star"))
-    assert out == b"\x1b@" b"\x1b3\x18" b"\x1b*!\1\0\x80\0\0" b"\n"
+    assert out == b"\x1b@\x1b3\x18\x1b*!\1\0\x80\0\0\n"
 
 
 def test_copies_are_the_same_page_again() -> None:
@@ -54,9 +54,9 @@ def test_copies_are_the_same_page_again() -> None:
 
 def test_white_paper_on_the_right_and_between_is_not_sent() -> None:
     page = Bitmap(576, 300, (b"\xff" * 72 + bytes(72 * 149)) * 2)
-    assert LANGUAGE.encode(page) == (
-        b"\x1b@\x1dv0\0\x48\0\1\0" + b"\xff" * 72 + b"\x1dv0\0\1\0\x95\0" + bytes(149)
-    ) + (b"\x1dv0\0\x48\0\1\0" + b"\xff" * 72 + b"\x1dv0\0\1\0\x95\0" + bytes(149))
+    assert LANGUAGE.encode(page) == (b"\x1b@\x1dv0\0\x48\0\1\0" + b"\xff" * 72 + b"\x1dv0\0\1\0\x95\0" + bytes(149)) + (
+        b"\x1dv0\0\x48\0\1\0" + b"\xff" * 72 + b"\x1dv0\0\1\0\x95\0" + bytes(149)
+    )
 
 
 def test_strips_are_never_higher_than_the_profile_says() -> None:

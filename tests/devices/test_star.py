@@ -111,7 +111,8 @@ def test_star_raster_is_known_by_how_it_begins(data: bytes) -> None:
     assert LANGUAGE.sniff(data) and recognize(data) == "star"
 
 
-@pytest.mark.parametrize("data", [b"", b"\x1b@Hello", b"\x1b*b", b"\x1b*rB", b"b\1\0\xff", b"\x1b@\x1bia\x01",
-b"^XA^XZ"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x1b@Hello", b"\x1b*b", b"\x1b*rB", b"b\1\0\xff", b"\x1b@\x1bia\x01", b"^XA^XZ"]
+)
 def test_nothing_else_is_taken_for_star_raster(data: bytes) -> None:
     assert not LANGUAGE.sniff(data)

@@ -120,7 +120,7 @@ def test_what_is_too_large_is_refused_at_once_with_its_place(data: bytes) -> Non
     start = time.perf_counter()
     with pytest.raises(BadPrinterData, match=r"(BITMAP|BAR|PRINT) at byte [\d,]+: "):
         read(data)
-    assert time.perf_counter() - start < 3
+    assert time.perf_counter() - start < 10
 
 
 @settings(deadline=None, max_examples=300)
