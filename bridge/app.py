@@ -14,7 +14,9 @@ from bridge.access.credentials import first_run
 from bridge.access.keys import KeyRing, load_config_keys
 from bridge.access.office import KeyOffice
 from bridge.access.origins import HostRules
+from bridge.access.people import People
 from bridge.access.redact import remember
+from bridge.access.secrets import Secrets
 from bridge.clock import Clock
 from bridge.config import Config, ConfigError, Loaded, hostname, keep_as_good, load, load_or_last_good
 from bridge.control import Control
@@ -28,23 +30,30 @@ from bridge.intake.accept import Intake
 from bridge.intake.collect import Collector
 from bridge.intake.detect import kind_or_none
 from bridge.intake.fetch import FetchRules
+from bridge.intake.grants import Gate
 from bridge.lock import FolderLock
 from bridge.model import Device, Job, Picture
 from bridge.moved import Movers
+from bridge.prepare import receipts
 from bridge.prepare.labels import check as check_template
+from bridge.prepare.labels import receipt_names
 from bridge.prepare.pictures import picture
 from bridge.prepare.pipeline import Pipeline
 from bridge.prepare.render import Limits
+from bridge.report.shapes import Shape, Standard
+from bridge.report.webhooks import Courier, Hooks
 from bridge.store import Store
 from bridge.store.disk import Reserve, mount_warning
 from bridge.store.rescue import aside, relist
 from bridge.store.retention import Retention
 from bridge.systemd import notify, watchdog_s
 from bridge.watch import Loop, Watch
+from bridge.web.agents import Agents
 from bridge.web.dashboard import make_dashboard
 from bridge.web.feed import Feed
 from bridge.web.server import HttpServer, make_app
-from devices import languages
+from bridge.web.ws import WsServer
+from devices import commands, languages
 from devices.usb.giveback import give_back
 from devices.usb.hotplug import Hotplug
 
@@ -114,9 +123,10 @@ class Bridge:
 
     def _assemble(self) -> None:
         config = self.config
-        self.http = HttpServer(body_max=config.limits.body_bytes)
-        self.http.bind(self._host, self._port)
+        self.http, self.ws = HttpServer(body_max=config.limits.body_bytes), WsServer()
         try:
+            self.http.bind(self._host, self._port)
+            self._bind_ws(config.server.ws_port)
             self.identity = first_run(
                 self.store, self.folder / "credentials.json", hostname=hostname(), url=self.http.urls[0],
                 organization_id=self.config.server.organization_id,
@@ -131,9 +141,15 @@ class Bridge:
             self.rules = self._rules()
             self._sync_keys()
             self.ring = KeyRing(self.store)
+            self.people = People(self.store, self.ring)
+            self._webhooks()
+            self.agents = Agents(self.store, self.control, self.ring, self_client_id=self.identity.client_id)
             self.feed = Feed(self.store, still_good=lambda key_id: key_id is None or self.ring.holds(key_id))
             self.pipeline = self._pipeline()
-            self.collector = Collector(self.store, rules=lambda: self.rules, recognize=languages.recognize)
+            self.gate = Gate(commands.commands, receipts.check)
+            self.collector = Collector(
+                self.store, rules=lambda: self.rules, recognize=languages.recognize, gate=self.gate
+            )
             self.clock = Clock(
                 wall=time.time(), monotonic=_since_boot(), newest=self.store.events.newest_at()
             )
@@ -144,14 +160,30 @@ class Bridge:
             self.hotplug = Hotplug(self.fleet.look_again)
             self.watch = Watch(self._loops, feed=lambda: notify("WATCHDOG=1"), feed_s=watchdog_s())
             self.http.serve(self._flask())
+            self.ws.serve(self.agents, HostRules.of(config.server.hosts, self._host, self.ws.port))
         except BaseException:
             self.http.stop()
+            self.ws.stop()
             raise
 
+    def _bind_ws(self, port: int | None) -> None:
+        """The port that was asked for; else the one beside the HTTP port, which nobody asked for."""
+        beside = self.http.port + 1 if self._port else 0
+        wanted = port if port is not None else beside if beside < 65536 else 0
+        try:
+            self.ws.bind(self._host, wanted)
+        except OSError as error:
+            if port is not None or not wanted:
+                raise
+            self.ws.bind(self._host, 0)
+            log.warning("WebSockets are at %s, because %s", self.ws.urls[0], error)
+
     def _set_going(self) -> None:
-        recover(self.store, self.identity.organization_id, self.identity.client_id)
+        recover(self.store, self.identity.client_id)
         self._tidy_spool()  # before the door opens: what comes in afterwards is nobody's stray
+        self.agents.recover()
         self.feed.start()
+        self.ws.start()
         self.http.start()  # before any other, because it may yet fail; what is posted meanwhile waits in its lane
         if self.fleet.plugged():
             give_back()  # what a crash of ours left without its driver
@@ -159,6 +191,7 @@ class Bridge:
         self.hotplug.start()
         self.pipeline.start()
         self.collector.start()
+        self.courier.start()
         self.housekeeping.start()
         self.watch.start()
         keep_as_good(self.loaded, self.folder)
@@ -186,10 +219,12 @@ class Bridge:
         self.watch.stop()
         self.feed.stop()
         self.http.stop()
+        self.ws.stop()
         self.hotplug.stop()
         self.store.lanes.close()
         self.fleet.stop(STOP_S)
         self.collector.stop()
+        self.courier.stop()
         self.pipeline.stop()
         self.housekeeping.stop()
         self.store.close()
@@ -211,8 +246,8 @@ class Bridge:
     def _rules(self) -> FetchRules:
         limits = self.config.limits
         return FetchRules(
-            own_ports=frozenset({self.http.port}), max_bytes=limits.document_bytes, total_s=limits.fetch_s,
-            private=limits.fetch_private, loopback=limits.fetch_loopback,
+            own_ports=frozenset({self.http.port, self.ws.port}), max_bytes=limits.document_bytes,
+            total_s=limits.fetch_s, private=limits.fetch_private, loopback=limits.fetch_loopback,
         )  # fmt: skip
 
     def _pipeline(self) -> Pipeline:
@@ -225,19 +260,35 @@ class Bridge:
             pixels_max=int(limits.page_megapixels * 1_000_000),
         )
 
+    def _webhooks(self) -> None:
+        try:
+            secrets = Secrets(self.folder)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        shapes: dict[str, Shape] = {"v1": Standard()}
+        for name in dialects.names():
+            if (shape := getattr(dialects.load(name), "hooks", None)) is not None:
+                shapes[name] = shape
+        self.hooks = Hooks(self.store, secrets, shapes, lambda: self.rules)
+        self.courier = Courier(self.store, secrets, shapes, lambda: self.rules)
+
     def _retention(self) -> Retention:
         return Retention(self.store, **_ages(self.config), paper=self.folder / "virtual")
 
     def _flask(self) -> Any:
         intake = Intake(
             self.store, rules=lambda: self.rules, document_max=self.config.limits.document_bytes,
-            recognize=languages.recognize, room=self.reserve.check, template=check_template,
+            recognize=languages.recognize, room=self.reserve.check, template=_checked_template,
+            gate=self.gate,
         )  # fmt: skip
         desk = dialects.Desk(
             organization_id=self.identity.organization_id, self_client_id=self.identity.client_id, store=self.store,
             intake=intake, control=self.control, health=self.health, picture=self.picture, fleet=self.fleet,
             keys=KeyOffice(self.store, self.ring), feed=self.feed, reload=self.reload, diagnostics=self.diagnostics,
-            metrics=self.metrics, discover=partial(discover, self.fleet),
+            metrics=self.metrics, hooks=self.hooks, people=self.people, registration=self.config.server.registration,
+            printcloud_rate=self.config.server.printcloud_rate, olin_plan=self.config.server.olin_plan,
+            agents=self.agents, ws_url=self.ws.urls[0],
+            discover=partial(discover, self.fleet),
             delete_reply=self.config.server.delete_reply, plan=self.config.server.plan,
             api_key=self.identity.api_key,
         )  # fmt: skip
@@ -252,8 +303,10 @@ class Bridge:
         return {
             "store": Loop(engine.is_alive, engine.revive),
             "http": Loop(http.is_alive, http.revive),
+            "ws": Loop(self.ws.is_alive, self.ws.revive),
             "feed": Loop(feed.is_alive, feed.revive),
             "fetch": Loop(self.collector.is_alive, self.collector.revive),
+            "webhooks": Loop(self.courier.is_alive, self.courier.revive),
             "draw": Loop(self.pipeline.is_alive, self.pipeline.revive),
             "housekeeping": Loop(self.housekeeping.is_alive, self.housekeeping.revive),
             "usb": Loop(self.hotplug.is_alive, self.hotplug.revive),
@@ -270,6 +323,7 @@ class Bridge:
             Chore("expired jobs", 1.0, self._expire),
             Chore("signs of life", SEEN_S, self._show_life),
             Chore("old jobs", PRUNE_S, self._prune),
+            Chore("old tokens and messages", PRUNE_S, self._sweep),
             Chore("printers that moved", MOVED_S, Movers(self.fleet, self.folder / "macs.json").look),
         ]
 
@@ -284,6 +338,12 @@ class Bridge:
         """Show ourselves as seen, let idle render children go."""
         self.store.clients.update(self.identity.organization_id, self.identity.client_id, last_seen=time.time())
         self.pipeline.rest()
+
+    def _sweep(self) -> None:
+        """Tokens that are over, and what webhooks were told long ago."""
+        if self.clock.trusted:
+            self.people.sweep(time.time())
+            self.store.hooks.prune(time.time() - self.config.retention.jobs_days * 86_400)
 
     def _prune(self) -> None:
         while self.clock.trusted and not self.housekeeping.stopping:
@@ -376,6 +436,14 @@ def _since_boot() -> float:
     """Seconds that only grow; where the system can tell, those in which a laptop slept are among them."""
     boottime = getattr(time, "CLOCK_BOOTTIME", None)
     return time.clock_gettime(boottime) if boottime is not None else time.monotonic()
+
+
+def _checked_template(name: str, fields: dict[str, str]) -> receipts.ReceiptFacts | None:
+    """Raises Invalid for a template there is not, or that is not filled in right. What is to be known of a receipt."""
+    if name not in receipt_names():
+        check_template(name, fields)
+        return None
+    return receipts.check("receipt", receipts.expand(name, fields))
 
 
 def _ages(config: Config) -> dict[str, float]:

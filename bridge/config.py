@@ -36,6 +36,9 @@ class Server(_Section):
     organization_id: str | None = Field(None, pattern=r"^[A-Za-z0-9-]{1,64}$")
     plan: Literal["off", "standard", "pro"] = "off"
     delete_reply: Literal["seed", "success"] = "seed"
+    registration: bool = False
+    printcloud_rate: Literal["off", "on"] = "off"
+    olin_plan: Literal["off", "free", "professional", "enterprise"] = "off"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -93,14 +96,22 @@ class PrinterConfig(_Section):
     mac: str | None = Field(None, pattern=r"^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$")
     connect_s: float = Field(4, gt=0, le=60)
     stall_s: float = Field(30, gt=0, le=3600)
+    darkness: int | None = Field(None, ge=-99, le=200)
+    speed: float | None = Field(None, ge=0, le=14)
+    tracking: Literal["gap", "mark", "continuous"] | None = None
+    gap_mm: float | None = Field(None, ge=0, le=50)
+    tear_off: int | None = Field(None, ge=-120, le=120)
+    mode: Literal["tear-off", "peel-off", "rewind", "cutter", "applicator"] | None = None
+    profile: str | None = Field(None, min_length=1, max_length=64)
+    cut: Literal["auto", "none", "partial", "full"] = "auto"
+    cut_each: Literal["page", "copy", "job"] = "copy"
+    feed_mm: float | None = Field(None, ge=0, le=200)
+    code_page: str | None = Field(None, min_length=1, max_length=32)
 
     @field_validator("height_mm")
     @classmethod
     def _continuous(cls, height: float | None) -> float | None:
         return height or None  # 0 in the file: continuous media
-
-
-_SCOPES = ("admin", "jobs", "printers")
 
 
 class KeyConfig(_Section):
@@ -109,8 +120,10 @@ class KeyConfig(_Section):
     name: str = Field(min_length=1, max_length=200)
     key_file: Path | None = None
     key_sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
-    scopes: list[Literal["admin", "jobs", "printers"]] = ["jobs", "printers"]
+    scopes: list[Literal["admin", "jobs", "printers", "print", "read"]] = ["jobs", "printers"]
     origins: list[str] = []
+    raw: Literal["documents", "raw-safe", "raw-any"] | None = None
+    drawer: bool | None = None
 
     @field_validator("origins")
     @classmethod

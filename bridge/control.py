@@ -9,21 +9,41 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
 
-from bridge.errors import Conflict, Invalid, NotFound
+from bridge.errors import Conflict, Forbidden, Invalid, NotFound
 from bridge.model import ENDED, PRINTER, WAITING, Client, Device, Job, State
 from bridge.store import Store
+from bridge.store.handed import HANDED, HEARD
 
 Answer = Literal["printed", "again", "cancel"]
 
 _MOVABLE = (State.CREATED, State.QUEUED, State.PREPARING, State.HELD)
 _CANCELLABLE = (State.CREATED, State.QUEUED, State.PREPARING, State.HELD)
+_UNDER_WAY = (State.QUEUED, State.PREPARING, State.HELD, State.SENDING, State.UNCONFIRMED)
+
+
+def _before_printing(job: Job) -> tuple[State, ...]:
+    """Where a job may be for the news that its machine prints it. Said once is enough."""
+    told = job.state is State.SENDING and job.evidence == HEARD
+    return () if told else _UNDER_WAY
+
+
+_BEFORE: dict[State, Callable[[Job], tuple[State, ...]]] = {
+    State.SENDING: _before_printing,
+    # Out is out, whatever was said or done before.
+    State.DELIVERED: lambda job: (*_UNDER_WAY, State.FAILED, State.CANCELLED, State.EXPIRED),
+    State.FAILED: lambda job: _UNDER_WAY,
+}
 
 
 class Control:
-    """Commands. Each is durable when it returns and raises a BridgeError that says why it cannot be done."""
+    """Commands. Each is durable when it returns and raises a BridgeError that says why it cannot be done.
+
+    farewell: told the client that was deleted, in case it is connected.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.farewell: Callable[[str], None] = lambda client_id: None
         self._pausing = threading.Lock()
 
     # -- jobs --
@@ -76,9 +96,10 @@ class Control:
         if job.state is State.SENDING:
             self._store.lanes.stop(job.id, job.launch)  # the worker writes the end: only it knows how much had left
             return job
-        moved = self._store.jobs.move(
-            organization_id, job_id, _CANCELLABLE, State.CANCELLED, text="cancelled before anything was sent"
-        )
+        text = "cancelled before anything was sent"
+        if job.evidence == HANDED:
+            text = "cancelled; the computer it was handed to is gone, and prints it all the same if it got it"
+        moved = self._store.jobs.move(organization_id, job_id, _CANCELLABLE, State.CANCELLED, text=text)
         if moved is None:
             now = self.job(organization_id, job_id)
             if now.state is State.SENDING:
@@ -208,6 +229,42 @@ class Control:
         )
         return moved or self.job(organization_id, job_id)
 
+    # -- jobs handed to other machines --
+
+    def hear(self, client_id: str, job_id: str, launch: int | None, to: State, text: str) -> Job:
+        """What a machine says of a job it was handed: that it prints it, printed it or could not. Durable on return.
+
+        launch: None for the one in which it was first handed over.
+
+        Old news changes nothing: machines repeat themselves, and what was printed stays printed. Raises NotFound for
+        a job that it was never handed.
+        """
+        job = self._store.handed.get(client_id, job_id)
+        first = self._store.handed.first_launch(job) if job is not None else None
+        if job is None or first is None or (launch or first) > job.launch:
+            raise NotFound(f"there is no job {job_id[:64]!r} for this computer", field="job_id")
+        if (launch or first) < job.launch:
+            return job
+        return self._store.handed.say(job, _BEFORE[to](job), to, text) or job
+
+    def take_back(self, client_id: str, text: str) -> list[Job]:
+        """A machine is gone: what it was handed and said nothing of waits again. Gives what it had begun to print."""
+        return [job for job in self._store.handed.open(client_id) if not self._store.handed.take_back(job, text)]
+
+    def in_doubt(self, client_id: str, job_id: str, text: str) -> None:
+        """A machine that had begun to print a job went away and says nothing of it any more."""
+        for job in self._store.handed.open(client_id):
+            if job.id == job_id:
+                self._store.jobs.end_attempt(
+                    job, job.attempts, State.UNCONFIRMED, bytes_sent=None, evidence="cut", text=text
+                )()
+
+    def fail(self, job: Job, text: str) -> None:
+        """A job that waits can never be handed to its machine."""
+        self._store.jobs.move(
+            job.organization_id, job.id, (State.QUEUED,), State.FAILED, launch=job.launch, text=text
+        )
+
     # -- printers --
 
     def pause(self, organization_id: str, device_id: str, reason: str) -> Device:
@@ -232,6 +289,14 @@ class Control:
             raise _no_device(device_id)
         return device
 
+    def _own_device(self, organization_id: str, device_id: str) -> Device:
+        """The device, if it is not a lent one. Raises NotFound, Forbidden."""
+        device = self.device(organization_id, device_id)
+        if device.organization_id != organization_id:
+            raise Forbidden(f"{device.name} belongs to another organization, which lends it", code="lent",
+                            remedy="print on it; for anything else ask that organization")  # fmt: skip
+        return device
+
     def add_device(self, organization_id: str, client_id: str, name: str, **columns: Any) -> Device:
         """Register a device of a client. Raises Conflict when the client has one of that name."""
         self.client(organization_id, client_id)
@@ -242,7 +307,7 @@ class Control:
                            remedy="use that one, or another name", code="name_taken") from error  # fmt: skip
 
     def change_device(self, organization_id: str, device_id: str, **columns: Any) -> Device:
-        device = self.device(organization_id, device_id)
+        device = self._own_device(organization_id, device_id)
         if device.from_config and "name" in columns and columns["name"] != device.name:
             raise Conflict(f"{device.name} is set up in this bridge's configuration", field="name",
                            remedy="rename it there; `id =` keeps its id", code="from_config")  # fmt: skip
@@ -251,7 +316,7 @@ class Control:
         )
 
     def delete_device(self, organization_id: str, device_id: str) -> None:
-        device = self.device(organization_id, device_id)
+        device = self._own_device(organization_id, device_id)
         if device.from_config:
             raise Conflict(f"{device.name} is set up in this bridge's configuration", remedy="remove it there",
                            code="from_config")  # fmt: skip
@@ -260,9 +325,9 @@ class Control:
 
     def _give_up(self, device: Device) -> None:
         """Nobody will ever print what waits for this device: say so."""
-        for job in list(self._store.jobs.waiting(device.organization_id, device.id)):
+        for job in list(self._store.jobs.waiting(device.id)):
             text = f"its printer {device.name} was deleted before anything was sent"
-            self._store.jobs.move(device.organization_id, job.id, WAITING, State.CANCELLED, text=text)
+            self._store.jobs.move(job.organization_id, job.id, WAITING, State.CANCELLED, text=text)
 
     def _integral(self, change: Callable[[], Device | None], device_id: str) -> Device:
         try:
@@ -303,6 +368,7 @@ class Control:
             self._give_up(device)
             self._store.devices.delete(organization_id, device.id)
         self._store.clients.delete(organization_id, client_id)
+        self.farewell(client_id)
 
     def seen(self, organization_id: str, client_id: str) -> None:
         """A client has shown itself."""

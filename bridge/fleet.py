@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,10 @@ from bridge.model import PRINTER, WAITING, Device, Job, PrinterState, State
 from bridge.prepare.pictures import virtual_pictures
 from bridge.store import Store
 from devices import transports
-from devices.contracts import Media, Settings
+from devices.contracts import Media, Settings, Tuning
 from devices.errors import BadPrinterUri
 from devices.printer import Printer
+from devices.profiles import profile
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,10 @@ def why_not(wanted: PrinterConfig) -> str | None:
     if wanted.language not in KNOWN_LANGUAGES:
         known = f"use one of {', '.join(sorted(KNOWN_LANGUAGES))}"
         return f"printer {wanted.name!r}: unknown language {wanted.language!r}; {known}"
+    try:
+        profile(wanted.profile)
+    except ValueError as error:
+        return f"printer {wanted.name!r}: {error}"
     return None
 
 
@@ -321,8 +327,9 @@ class Fleet:
         virtual = urlsplit(wanted.uri).scheme == "virtual"
         after = partial(_draw_pictures, wanted.language) if virtual else None
         return Worker(
-            self._store, device, self.printers[device.id], lane, after, hold_older_than_s=wanted.hold_older_than_s
-        )
+            self._store, device, self.printers[device.id], lane, after, hold_older_than_s=wanted.hold_older_than_s,
+            ask_status=wanted.status == "auto",
+        )  # fmt: skip
 
     def _exchange(self, device: Device, wanted: PrinterConfig) -> None:
         """The same queue in front of a printer that is set up differently."""
@@ -357,7 +364,7 @@ class Fleet:
 
     def _queue(self, device_id: str) -> None:
         """Give everything that waits for a printer its place."""
-        for job in self._store.jobs.waiting(self._organization_id, device_id):
+        for job in self._store.jobs.waiting(device_id):
             self._store.lanes.push(job, waited_s=_waited_s(job))
 
     def _refuse_twin(self, wanted: PrinterConfig, device_id: str | None) -> None:
@@ -367,16 +374,12 @@ class Fleet:
                            code="device_taken", remedy="print on that one, or change its settings")  # fmt: skip
 
     def _open_jobs(self, device_id: str) -> int:
-        return self._store.jobs.page(
-            self._organization_id, device_id=device_id, states=_OPEN, limit=1
-        )[1]
+        return self._store.jobs.page(None, device_id=device_id, states=_OPEN, limit=1)[1]
 
     def _cancel_all(self, device_id: str, name: str) -> None:
-        for job in self._store.jobs.page(
-            self._organization_id, device_id=device_id, states=_OPEN, limit=-1
-        )[0]:
+        for job in self._store.jobs.page(None, device_id=device_id, states=_OPEN, limit=-1)[0]:
             if job.state is not State.SENDING:
-                self._control.cancel(self._organization_id, job.id)
+                self._control.cancel(job.organization_id, job.id)
         log.info("%s: its jobs are cancelled", name)
 
 
@@ -397,8 +400,8 @@ def _checked(settings: Mapping[str, Any]) -> PrinterConfig:
         said = "is missing" if finding["type"] == "missing" else finding["msg"].removeprefix("Value error, ")
         raise Invalid(f"{field}: {said}", field=field, remedy="the README lists every key of [[printers]]") from error
     if (text := why_not(wanted)) is not None:
-        raise Invalid(text, field="language" if "unknown language" in text else "uri",
-                      remedy="the README lists every kind of uri and language")  # fmt: skip
+        field = next((name for name in ("language", "profile") if name in text.partition(":")[2]), "uri")
+        raise Invalid(text, field=field, remedy="the README lists every kind of uri, language and profile")
     return wanted
 
 
@@ -418,7 +421,8 @@ def _printer(wanted: PrinterConfig, folder: Path) -> Printer:
         quirks=_quirks(wanted.uri), pad_boundary=b"\n" if wanted.language in _LINE_BY_LINE else b"",
     )  # fmt: skip
     media = Media(wanted.dpi, wanted.width_mm, wanted.height_mm)
-    return Printer(wanted.name, wanted.uri, wanted.language, media, settings)
+    tuning = Tuning(**{each.name: getattr(wanted, each.name) for each in fields(Tuning)})
+    return Printer(wanted.name, wanted.uri, wanted.language, media, settings, tuning)
 
 
 def _quirks(uri: str) -> frozenset[str]:

@@ -90,7 +90,10 @@ class Template:
 
 Document = Inline | Upload | Url | Template
 
-DRAWN = frozenset({"pdf", "png", "jpeg", "template"})
+WRITTEN = frozenset({"receipt", "text"})
+"""Kinds of document that a receipt printer sets in type: a receipt as JSON, and plain text."""
+
+DRAWN = frozenset({"pdf", "png", "jpeg", "template", *WRITTEN})
 """Kinds of document that are drawn to dots here. Everything else goes to the printer byte for byte."""
 
 
@@ -139,6 +142,47 @@ class Options:
 _PLAIN = Options()
 
 
+# ---- what printer code may do ---------------------------------------------------------------------------------
+
+Raw = Literal["documents", "raw-safe", "raw-any"]
+"""Printer code from the outside: none; only what prints; any. In this order, each includes the one before."""
+
+RAW_GRANTS: tuple[Raw, ...] = ("documents", "raw-safe", "raw-any")
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What a job may make a printer do, beside printing documents that are drawn here. drawer: open the cash drawer."""
+
+    raw: Raw = "documents"
+    drawer: bool = False
+
+    def stricter(self, other: Grants) -> Grants:
+        """What both allow."""
+        return Grants(min(self.raw, other.raw, key=RAW_GRANTS.index), self.drawer and other.drawer)
+
+    def to_text(self) -> str:
+        """As it is stored with a job: "" is everything, else as in "raw-any,-drawer" and "raw-safe"."""
+        if self == EVERYTHING:
+            return ""
+        return self.raw if self.drawer else f"{self.raw},-drawer"
+
+    @staticmethod
+    def from_text(text: str) -> Grants:
+        """What to_text wrote. What this version does not know grants nothing."""
+        raw, _, drawer = text.partition(",")
+        if not text:
+            return EVERYTHING
+        known = next((each for each in RAW_GRANTS if each == raw), None)
+        return Grants() if known is None else Grants(known, drawer == "")
+
+
+EVERYTHING = Grants("raw-any", drawer=True)
+
+
+# ---- requests -------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     """One wish to print, the same whichever dialect it came in.
@@ -146,6 +190,8 @@ class JobRequest:
     declared: what the caller says the document is (never believed, only hinted). payload: the dialect's own text, kept
     to be given back unchanged. external_id, account: the identity of a job a cloud gave us. hold: launched, but not
     sent before somebody releases it. expires_at: Unix seconds; not sent afterwards. reprint_of: the job it repeats.
+    user_id: whose it is, if it is somebody's. grants: of whoever asks; without a default, so that no dialect can forget
+    them.
     """
 
     organization_id: str
@@ -168,14 +214,84 @@ class JobRequest:
     hold: bool = False
     expires_at: float | None = None
     reprint_of: str | None = None
+    user_id: str | None = None
+    grants: Grants = field(kw_only=True)
 
 
 # ---- rows -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
+class Organization:
+    """Who owns clients, devices, jobs, users and keys: a shop, a tenant, an account.
+
+    parent_id: the integrator's whose sub-account it is. plan: "free", "professional", "enterprise"; None: no limits.
+    jobs_quota: jobs it may send in all, None: no end. jobs_used: that it has sent.
+    """
+
+    serial: int
+    id: str
+    name: str
+    created_at: float
+    parent_id: str | None = None
+    plan: str | None = None
+    jobs_quota: int | None = None
+    jobs_used: int = 0
+    disabled_at: float | None = None
+
+
+Role = Literal["admin", "user", "guest"]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person. password, pin: scrypt, see access.people; never shown. id_code: a number people type at a printer.
+
+    expires_at: Unix seconds, after which a guest is nobody any more.
+    """
+
+    serial: int
+    id: str
+    organization_id: str
+    email: str | None
+    name: str
+    password: str | None
+    role: str
+    pin: str | None
+    id_code: str | None
+    expires_at: float | None
+    created_at: float
+    disabled_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some of an organization's users. external_id: what another directory calls it."""
+
+    serial: int
+    id: str
+    organization_id: str
+    name: str
+    external_id: str | None
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card a user holds against a reader. Its number is stored as a salted hash only."""
+
+    serial: int
+    id: str
+    organization_id: str
+    user_id: str
+    salt: str
+    hash: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
-    """A machine that runs a bridge. is_self: this one."""
+    """A machine that runs a bridge. is_self: this one. os, version: as it says of itself."""
 
     serial: int
     id: str
@@ -186,13 +302,16 @@ class Client:
     last_seen: float | None
     created_at: float
     is_self: bool
+    os: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
     """A printer of a client. closings, left_open: how often its far side was seen to close, or not to (see deliver).
 
-    settings: of a printer that was added while the bridge ran, JSON with the keys of [[printers]].
+    settings: of a printer that was added while the bridge ran, JSON with the keys of [[printers]]. talk: what is known
+    of its answers to status questions, JSON; see deliver.status.
     """
 
     serial: int
@@ -210,6 +329,8 @@ class Device:
     closings: int
     left_open: int
     settings: str | None = None
+    talk: str | None = None
+    reported: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +340,7 @@ class Job:
     kind: what the document is ("pdf", "zpl", "raw" ...; None until known). pages: pages of the document once drawn.
     launch: 1 at the first launch, one more at each relaunch. note: what preparing did to the document (shrunk ...).
     strikes: how often it broke something of ours; see MAX_STRIKES. document_gone: its document was not kept for ever.
+    grants: see Grants.to_text.
     """
 
     serial: int
@@ -256,6 +378,8 @@ class Job:
     strikes: int = 0
     reprint_of: str | None = None
     document_gone: bool = False
+    grants: str = ""
+    user_id: str | None = None
 
     @property
     def is_raw(self) -> bool:
@@ -275,11 +399,55 @@ class Event:
     kind: str
     state: str | None
     text: str
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Somebody who wants to be told. dialect: in whose words. events: types, or "all". text: why it is not active."""
+
+    serial: int
+    id: str
+    organization_id: str
+    dialect: str
+    url: str
+    events: frozenset[str]
+    active: bool
+    text: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message to one webhook. state: pending, delivered, or dead (given up). status: HTTP, of the last try.
+
+    attempts: tries so far. next_at, created_at, ended_at: Unix seconds. text: how the last try went.
+    """
+
+    serial: int
+    id: str
+    webhook_id: str
+    organization_id: str
+    job_id: str | None
+    type: str
+    event_seq: int | None
+    body: bytes
+    state: str
+    attempts: int
+    next_at: float
+    status: int | None
+    text: str
+    created_at: float
+    ended_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key. Only its SHA-256 is stored. origins: web origins it may be used from; empty: no browser at all."""
+    """An API key. Only its SHA-256 is stored. origins: web origins it may be used from; empty: no browser at all.
+
+    raw, drawer: as somebody set them; None: as it is usual for a key with, or without, origins. kind: "" for a key of
+    ours, else the API whose key or token it is ("olin"). user_id: whose it is. expires_at: Unix seconds.
+    """
 
     id: str
     organization_id: str
@@ -289,13 +457,28 @@ class Key:
     origins: frozenset[str]
     created_at: float
     revoked_at: float | None = None
+    raw: Raw | None = None
+    drawer: bool | None = None
+    kind: str = ""
+    user_id: str | None = None
+    expires_at: float | None = None
+
+    @property
+    def grants(self) -> Grants:
+        """What its jobs may do. A key in a web page can be read by anybody who visits it, so it is trusted less."""
+        for_pages = bool(self.origins)
+        raw: Raw = self.raw or ("raw-safe" if for_pages else "raw-any")
+        return Grants(raw, not for_pages if self.drawer is None else self.drawer)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who asks. origin: of the web page that does, None for a program. for_pages: the key is bound to origins.
 
-    Whoever shows a key made for pages sees its own jobs only, also as a program: anybody can read it in the page.
+    grants: of the key; a dialect hands them on with every job. user_id: of whom the key is, if it is somebody's.
+
+    Whoever shows a key made for pages sees its own jobs only, also as a program: anybody can read it in the page. So
+    does who may do nothing but print.
     """
 
     organization_id: str
@@ -303,15 +486,21 @@ class Principal:
     scopes: frozenset[str] = frozenset()
     origin: str | None = None
     for_pages: bool = False
+    grants: Grants = Grants()
+    user_id: str | None = None
 
     @property
     def own_jobs_only(self) -> bool:
-        return self.origin is not None or (self.for_pages and "admin" not in self.scopes)
+        only_prints = "print" in self.scopes and not self.scopes & {"admin", "jobs", "read"}
+        return self.origin is not None or only_prints or (self.for_pages and "admin" not in self.scopes)
 
 
 @dataclass(slots=True)
 class Progress:
-    """What a running job has done so far, for people who watch. Bytes and counts, this launch."""
+    """What a running job has done so far, for people who watch. Bytes and counts, this launch.
+
+    labels_printed: by the printer's own count, None where it has none.
+    """
 
     pages_rendered: int = 0
     pages_total: int | None = None
@@ -319,6 +508,7 @@ class Progress:
     bytes_total: int | None = None
     labels_sent: int = 0
     labels_total: int | None = None
+    labels_printed: int | None = None
 
     def to_dict(self) -> dict[str, int | None]:
         return {name: getattr(self, name) for name in self.__slots__}

@@ -6,11 +6,13 @@ import time
 from typing import Any
 
 from bridge.errors import NotFound
-from bridge.model import PRINTER, Device, JobRequest, Template
+from bridge.model import EVERYTHING, PRINTER, Device, Grants, Inline, JobRequest, Template
 from bridge.store import Store
 from bridge.store.lanes import Lane
 
 UNKNOWN = "not set up on this machine: its jobs wait for another machine that has it, or to be deleted"
+
+LENT = "not ready; the organization it belongs to can see why"
 
 
 def every(store: Store, organization_id: str) -> list[Device]:
@@ -41,7 +43,24 @@ def test_label(device: Device, machine: str, now: time.struct_time | None = None
     }
     return JobRequest(
         organization_id=device.organization_id, device_id=device.id, dialect="v1", title="Test label",
-        document=Template(TEST_LABEL, fields),
+        document=Template(TEST_LABEL, fields), grants=Grants(),
+    )  # fmt: skip
+
+
+DRAWER_MS = 2  # milliseconds to one unit of a pulse
+DRAWER_PRIORITY = 100  # the highest of /v1: somebody stands there and waits
+
+
+def drawer_pulse(device: Device, *, pin: int, on_ms: int, off_ms: int, who: str) -> JobRequest:
+    """What opens a cash drawer: ESC p m t1 t2 (Epson ESC/POS Command Reference), always with both times.
+
+    pin: 2 or 5 of the drawer's plug. on_ms, off_ms: 2 to 510, even. who: wants it, for people. The bytes are ours, so
+    they need no grant; whether this caller may open a drawer is for others to ask.
+    """
+    code = b"\x1bp" + bytes((int(pin == 5), on_ms // DRAWER_MS, off_ms // DRAWER_MS))
+    return JobRequest(
+        organization_id=device.organization_id, device_id=device.id, dialect="v1", document=Inline(code),
+        declared="escpos", title=f"Cash drawer (pin {pin}) for {who}", priority=DRAWER_PRIORITY, grants=EVERYTHING,
     )  # fmt: skip
 
 
@@ -55,6 +74,8 @@ def to_dict(device: Device, lane: Lane | None) -> dict[str, Any]:
 
     state: idle | processing | stopped, None for a printer of another machine. reasons: IPP's printer-state-reasons.
     text: why it is not simply ready, and what to do. waiting: jobs in its queue, the one being sent included.
+    evidence: the best it can say of a label: "counter" (its label counter went up), "idle" (it says that nothing is
+    left to print), or how its connection ends (see devices.contracts.Receipt); None before its first label.
     """
     state, reasons, text = _condition(device, lane)
     return {
@@ -66,7 +87,14 @@ def to_dict(device: Device, lane: Lane | None) -> dict[str, Any]:
         "text": text,
         "paused": device.paused,
         "waiting": len(lane.tickets) if lane is not None else 0,
+        "evidence": lane.evidence if lane is not None else None,
     }
+
+
+def as_lent(shown: dict[str, Any]) -> dict[str, Any]:
+    """What the borrower of a printer gets to see of to_dict: not its texts, which may tell where it stands."""
+    ready = shown["state"] == "processing" or not (shown["state"] == "stopped" or shown["text"])
+    return {**shown, "text": "" if ready else LENT}
 
 
 def _condition(device: Device, lane: Lane | None) -> tuple[str | None, tuple[str, ...], str]:

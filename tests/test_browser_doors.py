@@ -324,18 +324,18 @@ def test_a_request_meant_for_another_host_opens_no_door(bridge: Serve, case: str
 
 
 @pytest.mark.parametrize("path", ["/ws", "/ws?token=x", "/", "/socket"])
-def test_a_program_that_wants_a_websocket_is_told_that_there_is_none(bridge: Serve, path: str) -> None:
+def test_a_program_that_wants_a_websocket_is_told_where_they_are(bridge: Serve, path: str) -> None:
     for headers in (upgrade(), upgrade(Authorization=f"Bearer {bridge.key}"), upgrade(Upgrade="WebSocket")):
         answer = ask(bridge, "GET", path, headers)
         assert answer.status == 426
         error = answer.json["error"]
         assert error["code"] == "no_websocket_here" and "not served on this port" in error["text"]
-        assert "/v1/hello" in error["remedy"] and "/v1/jobs" in error["remedy"]
+        assert error["remedy"] == f"connect to {ask(bridge, 'GET', '/v1/hello', {}).json['ws']}"
 
 
 def test_the_path_of_websockets_says_so_to_plain_requests_too(bridge: Serve) -> None:
     assert ask(bridge, "GET", "/ws", {}).status == 426
-    assert ask(bridge, "GET", "/v1/hello", {}).json["ws"] is None
+    assert ask(bridge, "GET", "/v1/hello", {}).json["ws"].startswith("ws://127.0.0.1:")
 
 
 @pytest.mark.parametrize("path", ["/ws", "/", "/v1/hello", "/v1/jobs", "/v1/events/stream", "/web/state"])

@@ -492,7 +492,7 @@ def test_a_listener_and_its_process_are_found(family: socket.AddressFamily, addr
         (found,) = [each for each in listeners() if each.port == mine.getsockname()[1]]
         assert (found.address, found.uid) == (address, os.getuid())
         assert holders([found.inode]) == {found.inode: os.getpid()}
-    assert "pytest" in command_of(os.getpid())
+    assert "python" in command_of(os.getpid())
 
 
 def test_the_holder_of_a_lock_is_found_without_touching_it(tmp_path: Path) -> None:
@@ -647,7 +647,7 @@ def test_a_serial_printer_is_asked_for_its_speed_only_when_that_is_wanted(
 def test_a_network_printer_is_asked_what_it_is_only_when_that_is_wanted(
     tmp_path: Path, dpi: int, level: str, said: str
 ) -> None:
-    with FakePrinter(says=b"\x02ZD421-203dpi,V92.21.26Z,8,65536KB\x03\r\n") as dock:
+    with FakePrinter(answers=lambda asked: b"\x02ZD421-203dpi,V92.21.26Z,8,65536KB\x03\r\n") as dock:
         (tmp_path / "config.toml").write_text(f'[[printers]]\nname = "dock"\nuri = "{dock.uri}"\ndpi = {dpi}\n')
         (quiet,) = [each for each in examine(tmp_path) if each.area == "printer"]
         assert quiet.text == f"dock can be reached ({dock.uri})" and not any(dock.jobs)

@@ -17,7 +17,7 @@ import pytest
 
 from bridge.app import Bridge
 from bridge.intake.accept import Intake
-from bridge.model import Inline, Job, JobRequest
+from bridge.model import EVERYTHING, Inline, Job, JobRequest
 from devices import languages
 from devices.usb.machine import HERE
 from tests.fake.printer import FakePrinter
@@ -61,7 +61,7 @@ class Running:
     def send(self, data: bytes = ZPL) -> Job:
         """A job, straight through the door."""
         (device_id,) = self.bridge.fleet.printers
-        return self.door.accept(JobRequest(self.org, device_id, "test", Inline(data)))[0]
+        return self.door.accept(JobRequest(self.org, device_id, "test", Inline(data), grants=EVERYTHING))[0]
 
     def stir(self) -> bool:
         """Wake every thread that sleeps: only then it notices that it is to die."""

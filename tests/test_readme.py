@@ -179,7 +179,9 @@ def test_every_file_it_names_exists() -> None:
 def test_every_call_of_v1_stands_in_the_readme_with_its_scope() -> None:
     from bridge.dialects.v1.table import ROUTES
 
-    words = {"<printer>": "PRINTER", "<job_id>": "ID", "<int:number>": "N", "<key_id>": "KEY"}
+    words = {"<printer>": "PRINTER", "<job_id>": "ID", "<int:number>": "N", "<key_id>": "KEY",
+             "<webhook_id>": "WEBHOOK", "<delivery_id>": "DELIVERY", "<organization_id>": "ORG", "<user_id>": "USER",
+             "<card_id>": "CARD", "<group_id>": "GROUP"}  # fmt: skip
     calls = {
         f"{route.method} /v1{re.sub('<.*?>', lambda found: words[found[0]], route.path)}": route.scope
         for route in ROUTES

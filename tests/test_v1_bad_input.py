@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,14 +68,12 @@ class Door:
 
     def path(self, route: Route) -> str:
         """A route with ids that exist."""
-        return named(route, printer=self.ids["spare"], job_id=self.ids["job"], key_id=self.ids["key"], number="1")
+        return named(route, self.ids)
 
 
-def named(route: Route, **ids: str) -> str:
-    path = route.path.replace("<int:number>", "<number>")
-    for name, value in ids.items():
-        path = path.replace(f"<{name}>", value)
-    return path
+def named(route: Route, ids: Mapping[str, str]) -> str:
+    """A route with these words in its path."""
+    return re.sub(r"<(?:int:)?(\w+)>", lambda found: ids[found[1]], route.path)
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +84,17 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         with Serve(folder / "data", config) as bridge:
             door = Door(bridge, bridge.caller())
             spare = door.knock("POST", "/printers", b'{"name": "spare", "uri": "virtual://spare", "id": "spare-id"}')
-            door.ids["spare"] = spare.json["id"]  # its name is going to change
-            job = {"printer": "dock", "document_base64": b64(ZPL), "hold": True}
-            door.ids["job"] = door.knock("POST", "/jobs", json.dumps(job).encode()).json["id"]
-            door.ids["key"] = door.knock("POST", "/keys", b'{"name": "till"}').json["id"]
+            door.ids |= {"printer": spare.json["id"], "number": "1"}  # the printer's name is going to change
+            hook = {"url": "http://127.0.0.1:9/hook", "events": ["ping"]}
+            for word, path, wish in (
+                ("job_id", "/jobs", {"printer": "dock", "document_base64": b64(ZPL), "hold": True}),
+                ("key_id", "/keys", {"name": "till"}), ("organization_id", "/organizations", {"name": "branch"}),
+                ("user_id", "/users", {"name": "Ada"}), ("group_id", "/groups", {"name": "North"}),
+                ("card_id", "/users/<user_id>/cards", {"number": "04A2"}), ("webhook_id", "/webhooks", hook),
+                ("delivery_id", "/webhooks/<webhook_id>/test", {}),
+            ):  # fmt: skip
+                filled = re.sub(r"<(\w+)>", lambda found: door.ids[found[1]], path)
+                door.ids[word] = door.knock("POST", filled, json.dumps(wish).encode()).json["id"]
             yield door
             print(f"{door.asked} requests")
             door.caller.close()
@@ -243,12 +249,12 @@ TYPES = [None, True, False, 0, 1, -1, 2**31, 2**63, 2**64, -(2**63), 10**30, 0.5
 def good(door: Door, route: Route) -> dict[str, Any]:
     """Words this route takes."""
     if route.wish is NewJob:
-        return {"printer": door.ids["spare"], "document_base64": b64(ZPL), "launch": False}
+        return {"printer": door.ids["printer"], "document_base64": b64(ZPL), "launch": False}
     if route.path == "/origins":
-        return {"origin": SHOP, "key": door.ids["key"]}
+        return {"origin": SHOP, "key": door.ids["key_id"]}
     extra = route.wish.model_config.get("json_schema_extra")
     words: dict[str, Any] = extra["examples"][0] if isinstance(extra, dict) else {}  # type: ignore[index,assignment,call-overload]
-    return {**words, **({"printer": door.ids["spare"]} if "printer" in words else {})}
+    return {**words, **({"printer": door.ids["printer"]} if "printer" in words else {})}
 
 
 @pytest.mark.parametrize("route", [r for r in ASKED if r.wish is not Nothing], ids=ids)
@@ -305,13 +311,13 @@ IDS = [NOBODY, NOBODY.upper(), "0", "-1", "x", "null", "%00", "a%00b", "%E2%80%A
 def test_what_does_not_exist_is_a_404(door: Door, route: Route) -> None:
     words = json.dumps(good(door, route)).encode() if route.method in ("POST", "PATCH") else None
     for wanted in IDS:
-        path = named(route, printer=wanted, job_id=wanted, key_id=wanted, number="1")
+        path = named(route, {**dict.fromkeys(door.ids, wanted), "number": "1"})
         assert door.knock(route.method, path, words).status == 404, path
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "x", "1.5", "1e3", "999999", "9" * 30, "%00", "", "+1", "0x1", "\u0661"])
 def test_a_label_that_does_not_exist_is_a_404(door: Door, number: str) -> None:
-    path = f"/jobs/{door.ids['job']}/labels/{urllib.parse.quote(number, safe='%+')}.png"
+    path = f"/jobs/{door.ids['job_id']}/labels/{urllib.parse.quote(number, safe='%+')}.png"
     assert door.knock("GET", path).status == 404
 
 

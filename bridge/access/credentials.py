@@ -17,7 +17,7 @@ from bridge.config import ConfigError
 from bridge.model import new_id
 from bridge.store import Store
 
-SCOPES = frozenset({"admin", "jobs", "printers"})
+SCOPES = frozenset({"admin", "jobs", "printers"})  # admin includes print and read
 """What the first key may do: everything."""
 
 

@@ -32,6 +32,7 @@ BASIC_MAX = 2048  # characters of base64
 _KEY_IDS = uuid.UUID("6a7cb27c-2a4b-5d0e-9f53-0c1f5b1f9a10")
 
 _HOW = {
+    "basic-key": "HTTP Basic (user: the key, no password)",
     "basic": "HTTP Basic (user: the organization id, password: the key)",
     "bearer": "Authorization: Bearer KEY",
     "x-api-key": "X-API-Key: KEY",
@@ -61,7 +62,7 @@ class KeyRing:
         """Read the keys again. Requests under way see all of the old ring or all of the new one."""
         keys = {key.sha256: key for key in self._store.keys.active()}
         origins = frozenset(origin for key in keys.values() for origin in key.origins)
-        self._now = (keys, origins)
+        self._now = (keys, origins, {key.id: key for key in keys.values()})
 
     def find(self, key_text: str) -> Key | None:
         """The key with this text, or None when there is none or it was revoked."""
@@ -69,7 +70,9 @@ class KeyRing:
             return None
         wanted = digest(key_text)
         key = self._now[0].get(wanted)
-        return key if key is not None and hmac.compare_digest(key.sha256, wanted) else None
+        if key is None or not hmac.compare_digest(key.sha256, wanted) or _is_over(key):
+            return None
+        return key
 
     def origins(self) -> frozenset[str]:
         """Every web origin some active key is bound to."""
@@ -77,7 +80,12 @@ class KeyRing:
 
     def holds(self, key_id: str) -> bool:
         """Whether this key still opens something: for connections that outlive the request they began with."""
-        return any(key.id == key_id for key in self._now[0].values())
+        key = self._now[2].get(key_id)
+        return key is not None and not _is_over(key)
+
+
+def _is_over(key: Key) -> bool:
+    return key.expires_at is not None and time.time() >= key.expires_at
 
 
 def principal_from(
@@ -85,16 +93,15 @@ def principal_from(
     x_api_key: str | None,
     ring: KeyRing,
     ways: frozenset[str],
-    organization_id: str,
     *,
     origin: str | None = None,
 ) -> Principal:
-    """Who shows these two headers (None: not sent). ways: how this dialect lets a key be shown.
+    """Who shows these two headers (None: not sent): the key's organization. ways: how this dialect lets a key be shown.
 
     origin: the web page that asks, None for a program. Raises Unauthorized for no key, a wrong one, or two that differ;
     Forbidden for a key that is not bound to exactly that origin.
     """
-    found = {key.id: key for key in _shown(authorization, x_api_key, ring, ways, organization_id)}
+    found = {key.id: key for key in _shown(authorization, x_api_key, ring, ways)}
     if len(found) != 1:
         text = "the request carries two different API keys" if found else "the request carries no API key"
         raise Unauthorized(text, remedy=_remedy(ways))
@@ -102,44 +109,50 @@ def principal_from(
     if origin is not None and origin not in key.origins:
         raise Forbidden(f"this API key may not be used from {origin[:200]!r}",
                         remedy="bind a key to that origin and use it there", code="origin_not_allowed")  # fmt: skip
-    return Principal(organization_id, key.id, key.scopes, origin, for_pages=bool(key.origins))
+    return Principal(
+        key.organization_id, key.id, key.scopes, origin, for_pages=bool(key.origins), grants=key.grants,
+        user_id=key.user_id,
+    )  # fmt: skip
 
 
 def _shown(
-    authorization: str | None, x_api_key: str | None, ring: KeyRing, ways: frozenset[str], organization_id: str
+    authorization: str | None, x_api_key: str | None, ring: KeyRing, ways: frozenset[str]
 ) -> Iterator[Key]:
     """Each credential of the request, as the key it stands for. Raises Unauthorized for the first that is wrong."""
     if authorization is not None:
         scheme, _, value = authorization.partition(" ")
         way = scheme.lower()
         value = value.strip(" ")
-        if way not in ways or way not in ("basic", "bearer"):
+        if way == "bearer" and way in ways:
+            yield _known(value, None, ring, ways)
+        elif way == "basic" and ways & {"basic", "basic-key"}:
+            yield _known(*_pair(value, ways), ring, ways)
+        else:
             raise Unauthorized("this kind of Authorization header is not taken here", remedy=_remedy(ways))
-        text = _password(value, organization_id) if way == "basic" else value
-        yield _known(text, ring, ways, organization_id)
     if x_api_key is not None and "x-api-key" in ways:
-        yield _known(x_api_key, ring, ways, organization_id)
+        yield _known(x_api_key, None, ring, ways)
 
 
-def _known(text: str | None, ring: KeyRing, ways: frozenset[str], organization_id: str) -> Key:
+def _known(text: str | None, user: str | None, ring: KeyRing, ways: frozenset[str]) -> Key:
+    """user: of Basic credentials, who must be the key's organization; None where nobody is named."""
     key = None if text is None else ring.find(text)
-    if key is None or key.organization_id != organization_id:
+    if key is None or (user is not None and not hmac.compare_digest(user.encode(), key.organization_id.encode())):
         # One text for every reason: a guesser is not told which half was right.
         raise Unauthorized("the API key is not one of this bridge's, or was revoked", remedy=_remedy(ways))
     return key
 
 
-def _password(encoded: str, organization_id: str) -> str | None:
-    """The password of Basic credentials whose user is this organization; None for anything else (RFC 7617)."""
+def _pair(encoded: str, ways: frozenset[str]) -> tuple[str | None, str | None]:
+    """(key, user) of Basic credentials (RFC 7617); (None, None) for what holds no key."""
     if len(encoded) > BASIC_MAX:
-        return None
+        return None, None
     try:
         user, colon, password = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
     except (binascii.Error, ValueError):
-        return None
-    if not colon or not hmac.compare_digest(user.encode(), organization_id.encode()):
-        return None
-    return password
+        return None, None
+    if "basic-key" in ways and not password.strip():  # some clients leave the colon out as well
+        return user.strip(), None  # the documentation's own samples have a blank before the colon, or behind it
+    return (password, user) if colon and "basic" in ways else (None, None)
 
 
 def _remedy(ways: frozenset[str]) -> str:
@@ -161,7 +174,8 @@ def load_config_keys(keys: Sequence[KeyConfig], organization_id: str) -> list[Ke
             raise ConfigError(f"keys {found[sha256].name!r} and {config.name!r} are the same key; make one of them new")
         found[sha256] = Key(
             str(uuid.uuid5(_KEY_IDS, sha256)), organization_id, config.name, sha256,
-            frozenset(config.scopes), frozenset(config.origins), created_at=time.time(),
+            frozenset(config.scopes), frozenset(config.origins), created_at=time.time(), raw=config.raw,
+            drawer=config.drawer,
         )  # fmt: skip
     return list(found.values())
 

@@ -1,11 +1,12 @@
-"""How often a key may ask: the plans of the Cloudlinker API, as sliding windows. Pure: the time is an argument."""
+"""How often something may be asked for, as sliding windows. Pure: the time is an argument."""
 
 from __future__ import annotations
 
 import math
 import threading
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 Plan = Literal["off", "standard", "pro"]
@@ -28,24 +29,30 @@ PLANS: dict[Plan, tuple[Window, ...]] = {  # seed cloudlinker.txt, "Rate Limits"
     "pro": (Window(100, 10), Window(500, 60), Window(10_000, 3_600)),
 }
 
+DRAWER = (Window(10, 60),)
+"""How often a cash drawer may be opened: more often than a cashier does, and too seldom to wear it out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """What one request was told, of the window that has least left. retry_after_s: whole seconds; None: it may go on.
 
-    limit, remaining: requests; both None where nothing limits.
+    limit, remaining: requests; both None where nothing limits. reset_s: seconds until the first of the requests that
+    are counted counts no more.
     """
 
     limit: int | None = None
     remaining: int | None = None
     retry_after_s: int | None = None
+    reset_s: float = field(default=0.0, compare=False)
 
 
 class Limiter:
-    """Counts the requests of each key. A refused request counts nothing: waiting always helps."""
+    """Counts the requests of each key, or for each printer. A refused request counts nothing: waiting always helps."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._windows = PLANS[plan]
+    def __init__(self, windows: Sequence[Window]) -> None:
+        """windows: each of them has to let a request through; none: nothing limits."""
+        self._windows = tuple(windows)
         self._keys: OrderedDict[str, tuple[deque[float], ...]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -75,8 +82,10 @@ class Limiter:
                 waits.append((seen[0] + window.span_s - now, window.limit))
         if waits:
             wait_s, limit = max(waits)
-            return Allowance(limit, 0, max(1, math.ceil(wait_s)))
+            return Allowance(limit, 0, max(1, math.ceil(wait_s)), wait_s)
         for seen in stamps:
             seen.append(now)
-        remaining, limit = min((w.limit - len(s), w.limit) for w, s in zip(self._windows, stamps, strict=True))
-        return Allowance(limit, remaining)
+        remaining, limit, reset_s = min(
+            (w.limit - len(s), w.limit, s[0] + w.span_s - now) for w, s in zip(self._windows, stamps, strict=True)
+        )
+        return Allowance(limit, remaining, None, reset_s)

@@ -11,13 +11,17 @@ from bridge.access.keys import KeyRing, digest, new_key
 from bridge.access.redact import remember
 from bridge.config import is_origin
 from bridge.errors import Conflict, Invalid, NotFound
-from bridge.model import Key
+from bridge.model import Key, Raw
 from bridge.store import Store
 from bridge.store.jobs import KeyReused
-from bridge.store.keys import LastAdmin, StoredKey
+from bridge.store.keys import LastAdmin, StoredKey, TooManyKeys
 from bridge.store.made import Making
 
-SCOPES = ("admin", "jobs", "printers")
+SCOPES = ("admin", "jobs", "printers", "print", "read")
+KINDS = {"": "pb_", "cloudlayer": "cl-", "printcloud": "pk_live_"}
+"""Kind of a key that is made here -> how its text begins, as the programs of that cloud expect it."""
+AT_MOST = {"cloudlayer": 5}
+"""Kind -> keys of it an organization may have, as there."""
 NAME_MAX = 200  # characters, as in [[keys]]
 ORIGINS_MAX = 100  # of one key
 
@@ -56,32 +60,43 @@ class KeyOffice:
 
     def create(
         self, organization_id: str, name: str, scopes: Collection[str], origins: Collection[str] = (),
-        idempotency_key: str | None = None, fingerprint: str = "",
+        idempotency_key: str | None = None, fingerprint: str = "", *, raw: Raw | None = None,
+        drawer: bool | None = None, kind: str = "", user_id: str | None = None, expires_at: float | None = None,
     ) -> tuple[StoredKey, str | None, bool]:  # fmt: skip
         """(the key, its text, True); for a known Idempotency-Key (the key made then, None, False).
 
-        The text is told this once: only its digest is stored. fingerprint: of the whole wish. Raises Invalid, Conflict.
+        The text is told this once: only its digest is stored. fingerprint: of the whole wish. raw, drawer: None for
+        what is usual for a key with, or without, origins. kind: one of KINDS. user_id: whose it is, a user of the
+        organization. expires_at: Unix seconds. Raises Invalid, Conflict.
         """
         _check(name, scopes, origins)
-        text = new_key()
+        text = KINDS[kind] + new_key().removeprefix(KINDS[""])
         remember(text)
         making = None if idempotency_key is None else Making(idempotency_key, fingerprint, "key")
         try:
-            key, created = self._store.keys.create(organization_id, name, digest(text), scopes, origins, making)
+            key, created = self._store.keys.create(
+                organization_id, name, digest(text), scopes, origins, making, raw=raw, drawer=drawer, kind=kind,
+                user_id=user_id, expires_at=expires_at, at_most=AT_MOST.get(kind),
+            )  # fmt: skip
         except KeyReused as error:
             raise key_reused() from error
+        except TooManyKeys as error:
+            raise Conflict(f"the organization has {AT_MOST[kind]} keys of this kind already", field="kind",
+                           code="too_many_keys", remedy="revoke one first") from error  # fmt: skip
         self._ring.reload()
         return key, text if created else None, created
 
     def change(
         self, organization_id: str, key_id: str, *, name: str | None = None, scopes: Collection[str] | None = None,
-        origins: Collection[str] | None = None,
+        origins: Collection[str] | None = None, raw: Raw | None = None, drawer: bool | None = None,
     ) -> StoredKey:  # fmt: skip
         """Change what is given. Raises Invalid, NotFound, Conflict (from_config, revoked, last_admin)."""
         key = self._changeable(organization_id, key_id)
         _check(key.name if name is None else name, key.scopes if scopes is None else scopes, origins or ())
         try:
-            changed = self._store.keys.change(organization_id, key_id, name=name, scopes=scopes, origins=origins)
+            changed = self._store.keys.change(
+                organization_id, key_id, name=name, scopes=scopes, origins=origins, raw=raw, drawer=drawer
+            )
         except LastAdmin as error:
             raise _last_admin(key) from error
         return self._now(changed, key)

@@ -27,11 +27,11 @@ _learning = threading.Lock()
 
 # In lower case. A text with none of these and no known secret is as it should be.
 _TRACES = (
-    "?", "://", "pb_", "cl-", "basic", "bearer", "auth", "api", "passw", "passphrase", "pwd", "secret", "token",
+    "?", "://", "pb_", "cl-", "pk_", "basic", "bearer", "auth", "api", "passw", "passphrase", "pwd", "secret", "token",
     "cookie", "credential", "signature",
 )  # fmt: skip
 
-_KEY = re.compile(r"\b(pb_)[0-9A-Za-z]{8,}|\b(cl-)(?=[A-Za-z_-]{0,64}[0-9])[0-9A-Za-z_-]{12,}")
+_KEY = re.compile(r"\b(pb_|pk_(?:live|test)_)[0-9A-Za-z]{8,}|\b(cl-)(?=[A-Za-z_-]{0,64}[0-9])[0-9A-Za-z_-]{12,}")
 _HEADER = re.compile(
     r"""\b((?:proxy-)?authorization|x-api-key|x-[\w-]{0,40}(?:token|secret|signature)|(?:set-)?cookie)"""
     r"""(\\*["']?\s*[:=,]\s*(?:b?\\*["'])?)[^\r\n"']+""",

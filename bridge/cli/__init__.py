@@ -20,12 +20,16 @@ from bridge.cli.doctor import doctor
 from bridge.cli.jobs import jobs
 from bridge.cli.keys import keys
 from bridge.cli.logs import logs
+from bridge.cli.orgs import orgs
 from bridge.cli.origins import origins
 from bridge.cli.printers import printers
 from bridge.cli.printing import print_
 from bridge.cli.reload import reload
 from bridge.cli.serve import serve
 from bridge.cli.service import service
+from bridge.cli.simulate import simulate
+from bridge.cli.users import users
+from bridge.cli.webhooks import webhooks
 
 __all__ = ["FAILED", "INTERRUPTED", "NO_SERVE", "UNCONFIRMED", "WRONG", "main"]
 
@@ -65,5 +69,9 @@ def main() -> None:
     """Gets the right label out of the right printer, from any web app."""
 
 
-for _command in (serve, print_, jobs, printers, keys, origins, reload, doctor, backup, restore, logs, service):
+_COMMANDS = (
+    serve, print_, jobs, printers, keys, origins, reload, doctor, backup, restore, logs, service, simulate,
+    webhooks, orgs, users,
+)  # fmt: skip
+for _command in _COMMANDS:
     main.add_command(_command)

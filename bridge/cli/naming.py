@@ -133,9 +133,12 @@ def path_of(printer: Named) -> str:
 # ---- keys -------------------------------------------------------------------------------------------------------
 
 
-def key_of(remote: Remote, wanted: str) -> Named:
-    """The key with this id, beginning of an id, or name; a revoked one only by its id. Raises Stop."""
-    keys = remote.get("/v1/keys")["keys"]
+def key_of(remote: Remote, wanted: str, organization: str | None = None) -> Named:
+    """The key with this id, beginning of an id, or name; a revoked one only by its id. Raises Stop.
+
+    organization: id of another one whose key it is.
+    """
+    keys = remote.get("/v1/keys", organization=organization)["keys"]
     active = [key for key in keys if not key.get("revoked_at")]
     for found in (
         [key for key in keys if key["id"] == wanted],
@@ -149,6 +152,59 @@ def key_of(remote: Remote, wanted: str) -> Named:
 
 def _key_called(key: Named) -> str:
     return f"{key['id']}  {key['name']}"
+
+
+# ---- organizations, users, groups -------------------------------------------------------------------------------
+
+
+def org_of(remote: Remote, wanted: str) -> Named:
+    """The organization with this id, beginning of an id, or name. Raises Stop."""
+    return _named("organization", wanted, remote.get("/v1/organizations")["organizations"], "orgs")
+
+
+def user_of(remote: Remote, wanted: str, organization: str | None = None) -> Named:
+    """The user with this id, beginning of an id, e-mail address, or name. Raises Stop."""
+    users: list[Named] = []
+    while page := remote.get("/v1/users", organization=organization, limit=PAGE, offset=len(users))["users"]:
+        users += page
+    addressed = [user for user in users if user["email"] == wanted.strip().lower()]
+    return addressed[0] if addressed else _named("user", wanted, users, "users")
+
+
+def group_of(remote: Remote, wanted: str, organization: str | None = None) -> Named:
+    """The group with this id, beginning of an id, or name. Raises Stop."""
+    return _named("group", wanted, remote.get("/v1/groups", organization=organization)["groups"], "users groups")
+
+
+def _named(noun: str, wanted: str, known: list[Named], command: str) -> Named:
+    for found in (
+        [each for each in known if each["id"] == wanted],
+        [each for each in known if each["name"] == wanted],
+        [each for each in known if len(wanted) >= BEGINNING and each["id"].startswith(wanted.lower())],
+    ):
+        if found:
+            return _the_one(f"{wanted!r} may mean several {noun}s; give the id", found, _key_called)
+    raise Stop(f"there is no {noun} {wanted[:64]!r}; `print-bridge {command}` lists them", FAILED)
+
+
+# ---- webhooks ---------------------------------------------------------------------------------------------------
+
+
+def webhook_of(remote: Remote, wanted: str) -> Named:
+    """The webhook with this id or beginning of an id, or its address. Raises Stop."""
+    hooks = remote.get("/v1/webhooks")["webhooks"]
+    long = len(wanted.removeprefix("wh_")) >= BEGINNING
+    for found in (
+        [hook for hook in hooks if wanted in (hook["id"], hook["url"])],
+        [hook for hook in hooks if long and hook["id"].startswith(wanted.lower())],
+    ):
+        if found:
+            return _the_one(f"{wanted!r} may mean several webhooks; give the id", found, _webhook_called)
+    raise Stop(f"there is no webhook {wanted[:64]!r}; `print-bridge webhooks` lists them", FAILED)
+
+
+def _webhook_called(hook: Named) -> str:
+    return f"{hook['id']}  {hook['url']}"
 
 
 def _the_one(text: str, found: list[Named], called: Any) -> Named:

@@ -30,7 +30,22 @@ SETTINGS = [  # the keys of [[printers]], as options; the serve knows what they 
     click.option("--mac", default=None, help="Its MAC, to find it again when its address changes."),
     click.option("--connect-s", type=float, default=None, help="Seconds for a connection to open (default: 4)."),
     click.option("--stall-s", type=float, default=None, help="Seconds without progress (default: 30)."),
-]
+    click.option("--darkness", type=int, default=None, help="In the printer's own scale (default: as it is set)."),
+    click.option("--speed", type=float, default=None, help="Inches a second (default: as it is set)."),
+    click.option("--tracking", type=click.Choice(["gap", "mark", "continuous"]), default=None,
+                 help="How it finds the next label."),
+    click.option("--gap-mm", type=float, default=None, help="Height of the gap or mark."),
+    click.option("--tear-off", type=int, default=None, help="Dots the label comes out further."),
+    click.option("--mode", type=click.Choice(["tear-off", "peel-off", "rewind", "cutter", "applicator"]), default=None,
+                 help="What it does after each label."),
+    click.option("--profile", default=None, help="Which kind of receipt printer."),
+    click.option("--cut", type=click.Choice(["auto", "none", "partial", "full"]), default=None,
+                 help="How a receipt printer cuts (default: as its profile says)."),
+    click.option("--cut-each", type=click.Choice(["page", "copy", "job"]), default=None,
+                 help="After what it cuts (default: copy)."),
+    click.option("--feed-mm", type=float, default=None, help="From the print head to the cutter."),
+    click.option("--code-page", default=None, help="Of the text of receipts, say cp858."),
+]  # fmt: skip
 
 
 def _settings(command: Command) -> Command:
@@ -41,7 +56,7 @@ def _settings(command: Command) -> Command:
 
 @click.group(cls=Listing)
 def printers() -> None:
-    """Printers: list (without a command), find, add, remove, pause, resume, test, number."""
+    """Printers: list (without a command), find, add, remove, pause, resume, test, drawer, number."""
 
 
 @printers.command("list")
@@ -172,4 +187,15 @@ def test(printer: str, data: Path | None) -> None:
     """Print the test label on PRINTER (name or id)."""
     bridge = remote(data)
     job = bridge.create(f"{path_of(printer_of(bridge, printer))}/test", {})
+    click.echo(f"job {job['serial']} for {clean(job['printer'])} ({job['id']})")
+
+
+@printers.command()
+@click.argument("printer")
+@click.option("--pin", type=click.Choice(["2", "5"]), default="2", show_default=True, help="Of the drawer's plug.")
+@data_option
+def drawer(printer: str, pin: str, data: Path | None) -> None:
+    """Open the cash drawer that is plugged into PRINTER (name or id)."""
+    bridge = remote(data)
+    job = bridge.create(f"{path_of(printer_of(bridge, printer))}/drawer", {"pin": int(pin)})
     click.echo(f"job {job['serial']} for {clean(job['printer'])} ({job['id']})")

@@ -46,7 +46,7 @@ def serve(data: Path | None, config: Path | None, host: str | None, port: int | 
         # What has been made by now stays until the end: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
-        for url in bridge.http.urls:
+        for url in (*bridge.http.urls, *bridge.ws.urls):
             click.echo(f"listening on {url}")
         sys.stdout.flush()
         notify("READY=1")

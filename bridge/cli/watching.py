@@ -150,7 +150,8 @@ def _news(job: Told, why: str) -> list[str]:
 
 def _progress(progress: Told) -> list[str]:
     parts = []
-    for word, done, total in (("page", "pages_rendered", "pages_total"), ("label", "labels_sent", "labels_total")):
+    for word, done, total in (("page", "pages_rendered", "pages_total"), ("label", "labels_sent", "labels_total"),
+                              ("printed", "labels_printed", "labels_total")):  # fmt: skip
         if progress.get(done) is not None and progress.get(total):
             parts.append(f"{word} {progress[done]} of {progress[total]}")
     if progress.get("bytes_sent"):

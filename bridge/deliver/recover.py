@@ -11,11 +11,11 @@ from bridge.store import Store
 log = logging.getLogger(__name__)
 
 
-def recover(store: Store, organization_id: str, client_id: str) -> None:
+def recover(store: Store, client_id: str) -> None:
     """Name every doubt the last run left behind. To be called before anything starts."""
-    for job in store.jobs.interrupted(organization_id, client_id):
+    for job in store.jobs.interrupted(client_id):
         _name_doubt(store, job, "the bridge was cut off while sending it (power, crash or kill)")
-    store.jobs.wait_again(organization_id, client_id)
+    store.jobs.wait_again(client_id)
 
 
 def cut_off(store: Store, organization_id: str, job_id: str, why: str) -> None:

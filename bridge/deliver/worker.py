@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import random
 import sqlite3
@@ -11,15 +12,18 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from bridge.deliver.condition import Condition
 from bridge.deliver.doubt import Ledger, doubt
+from bridge.deliver.late import newest
 from bridge.deliver.recover import cut_off
-from bridge.deliver.sheets import Abandoned, Sheets, sheets_of
+from bridge.deliver.sheets import Abandoned, Sheets, first_bytes, sheets_of
+from bridge.deliver.status import Monitor, Verdict
 from bridge.errors import BridgeError
-from bridge.model import MAX_STRIKES, WAITING, Device, Job, Options, PrinterState, State
+from bridge.model import MAX_STRIKES, WAITING, Device, Job, Options, State
 from bridge.store import Store
 from bridge.store.lanes import Lane, Ticket
-from devices import languages
-from devices.contracts import Connection, Reason, Receipt
+from devices import commands, languages
+from devices.contracts import Connection, Receipt, Status
 from devices.errors import DeviceError, PrinterUnreachable, SendInterrupted, SendStopped
 from devices.languages.signatures import SIGNATURES
 from devices.printer import Printer
@@ -29,6 +33,7 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
 NEVER_CLOSES = 3  # times a printer must leave its side open before that counts as its habit
+PAY_S = 0.5  # for the end of a job that was stopped in the middle
 _CANCELLED = "cancelled before anything was sent"
 EXPIRED = "its time was over before it could be sent; nothing was printed"
 
@@ -41,9 +46,12 @@ class Worker:
 
     def __init__(
         self, store: Store, device: Device, printer: Printer, lane: Lane, after_sending: AfterSending | None = None,
-        *, hold_older_than_s: float | None = None,
+        *, hold_older_than_s: float | None = None, ask_status: bool = False,
     ) -> None:  # fmt: skip
-        """hold_older_than_s: after an outage, jobs that waited longer than this wait for a person."""
+        """hold_older_than_s: after an outage, jobs that waited longer than this wait for a person.
+
+        ask_status: whether the printer may be asked how it is; otherwise not one byte beyond the jobs is sent.
+        """
         self.printer = printer
         self._store = store
         self._device = device
@@ -53,7 +61,12 @@ class Worker:
         self._hold_older_than_s = hold_older_than_s
         self._returned = True  # the bridge or the printer was away: labels that waited through that may be stale
         self._failures = 0
+        self._in_doubt = True  # of an earlier run, perhaps
         self._reachable = False
+        self._paid = 0  # bytes of it that went before the present job
+        self._owed = b""  # ends what a job that was cut off had begun, before the next one
+        self._condition = Condition(store, device, lane)
+        self._monitor = Monitor(store, device, printer, self._condition, ask=ask_status)
         self._hurry = threading.Event()
         self._retired = threading.Event()
         self._thread = self._new_thread()
@@ -108,19 +121,37 @@ class Worker:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        while (ticket := self._lane.take(self._retired.is_set)) is not None:
-            try:
-                self._serve(ticket)
-            except Exception as error:
-                log.exception("%s: job %s: the worker stumbled", self._device.name, ticket.job_id)
-                try:
-                    self._stumbled(ticket, error)
-                except Exception:  # the database, most likely: this thread must outlive its bad day
-                    self._store.lanes.give_back(ticket)
-                self._lane.nap(self._next_delay())
+        while not (self._lane.closed or self._retired.is_set()):
+            ticket = self._lane.take(self._retired.is_set, self._monitor.patience_s)
+            if ticket is not None:
+                self._serve_safely(ticket)
+            elif not (self._lane.closed or self._retired.is_set()):
+                self._ask_idle()
             if self._lane.paused:
                 self._release_claims("the printer was paused")
         self._release_claims("the printer was set up anew" if self._retired.is_set() else "the bridge was stopped")
+
+    def _serve_safely(self, ticket: Ticket) -> None:
+        try:
+            self._serve(ticket)
+        except Exception as error:
+            log.exception("%s: job %s: the worker stumbled", self._device.name, ticket.job_id)
+            try:
+                self._stumbled(ticket, error)
+            except Exception:  # the database, most likely: this thread must outlive its bad day
+                self._store.lanes.give_back(ticket)
+            self._lane.nap(self._next_delay())
+
+    def _ask_idle(self) -> None:
+        """Nothing is to be printed: see how the printer is."""
+        try:
+            self._end_doubt(self._monitor.poll())
+            self._condition.here()
+        except DeviceError as error:
+            self._reachable = self._lane.eager = False
+            self._condition.away(f"{error}")
+        except Exception:
+            log.exception("%s: asking for its status broke off", self._device.name)
 
     def _release_claims(self, why: str) -> None:
         """What was claimed ahead and will not be sent now goes back to waiting: nothing of it has left."""
@@ -145,7 +176,7 @@ class Worker:
         if ticket.claim is None and self._store.lanes.is_overdue(ticket):
             self._expire(ticket, job)
             return
-        sheets = sheets_of(self._store, ticket, job)
+        sheets = sheets_of(self._store, ticket, job, self.printer)
         why_not = self._refusal(job)
         if sheets is None:
             self._fail(ticket, job, "its document is no longer kept; send the job again with the document")
@@ -158,26 +189,63 @@ class Worker:
             self._connect_and_send(ticket, job, sheets)
 
     def _connect_and_send(self, ticket: Ticket, job: Job, sheets: Sheets) -> None:
-        """A printer that took the last job is called while the attempt is being written down; others before that."""
+        """A printer that took the last job is called while the attempt is being written down; others before that.
+
+        So are those that are asked first: what they may answer is that the job has to wait.
+        """
         claim, ticket.claim = ticket.claim, None
-        if claim is None and self._reachable:
-            claim = self._claim(job, sheets)
-        if self._reachable:
+        if self._reachable and not self._monitor.answers:
+            claim = claim or self._claim(job, sheets)
             self._look_ahead()
         try:
             line = self.printer.connect(waits_for_close=self._waits_for_close())
         except Exception as error:  # whatever it is, nothing was sent, and a claim already made is to be given up
             if not isinstance(error, DeviceError):
                 log.exception("%s: job %s: connecting broke off", self._device.name, job.id)
-            if claim is not None and (attempt := claim()) is not None:
-                self._nothing_left(ticket, job, attempt, error)
-            else:
-                self._away(ticket, error)
+            self._not_now(ticket, job, claim, error)
             return
         with closing(line):
             if claim is None and self._stale(ticket, job):
                 return
-            self._attempt(ticket, job, sheets, line, (claim or self._claim(job, sheets))())
+            before = None
+            if self._monitor.answers and line.talks:
+                try:
+                    before = self._monitor.ready(line)
+                    self._end_doubt(before)
+                except DeviceError as error:
+                    self._not_now(ticket, job, claim, error)
+                    return
+                if before is not None and before.blocked:
+                    self._blocked_by(ticket, job, claim, before)
+                    return
+            self._attempt(ticket, job, sheets, line, (claim or self._claim(job, sheets))(), before)
+
+    def _end_doubt(self, status: Status | None) -> None:
+        """The first answer after a doubt may end it."""
+        if status is not None and self._in_doubt:
+            doubt = newest(self._store, self._device)
+            self._in_doubt = doubt is not None and not doubt.end(self._store, status)
+
+    def _not_now(
+        self, ticket: Ticket, job: Job, claim: Callable[[], int | None] | None, error: Exception
+    ) -> None:
+        """It cannot be reached, and nothing was sent: a claim already made is given up."""
+        if claim is not None and (attempt := claim()) is not None:
+            self._nothing_left(ticket, job, attempt, error)
+        else:
+            self._away(ticket, error)
+
+    def _blocked_by(
+        self, ticket: Ticket, job: Job, claim: Callable[[], int | None] | None, status: Status
+    ) -> None:
+        """It is there and cannot print until somebody helps it: its jobs wait, and are sent by themselves then."""
+        if claim is not None and (attempt := claim()) is not None:
+            self._waits_again(job, attempt, f"nothing was sent: {status.text}")
+        self._returned = True
+        self._store.jobs.waits(ticket.organization_id, ticket.job_id)
+        self._release_claims(status.text)
+        self._give_back(ticket)
+        self._lane.nap(FIRST_RETRY_S)
 
     # -- jobs that are not sent now
 
@@ -225,22 +293,27 @@ class Worker:
     def _claim(self, job: Job, sheets: Sheets) -> Callable[[], int | None]:
         return self._store.jobs.begin_attempt(job, bytes_total=sheets.size, pages=sheets.pages)
 
-    def _attempt(self, ticket: Ticket, job: Job, sheets: Sheets, line: Connection, attempt: int | None) -> None:
+    def _attempt(
+        self, ticket: Ticket, job: Job, sheets: Sheets, line: Connection, attempt: int | None, before: Status | None
+    ) -> None:
+        """before: what the printer said right before, if it says anything."""
         if attempt is None:
             self._store.lanes.leave(ticket)  # cancelled while we were connecting
             return
-        self._publish("processing")
+        self._condition.busy(True)
+        self._in_doubt = False  # from here on its counter speaks of other labels too
+        if before is not None and before.labels is not None:
+            self._store.jobs.counted(job, attempt, before.labels)
         try:
-            for piece, labels in sheets.pieces(lambda: self._wanted(ticket)):
-                if not self._wanted(ticket):
-                    raise Abandoned  # cancelled while we were connecting, or between two pages
-                sheets.ledger.add(labels, len(piece))
-                line.write(piece, self._keep_going(ticket))
-                ticket.progress.labels_sent += labels
-            receipt = line.finish()
+            receipt, verdict = self._send(ticket, sheets, line, before)
         except (SendStopped, Abandoned):
-            self._stopped(ticket, job, attempt, sheets.ledger, line.sent)
+            sent = line.sent
+            self._owe(job, sheets, sent)
+            self._pay(line)
+            self._stopped(ticket, job, attempt, sheets.ledger, sent)
         except SendInterrupted as error:
+            if not _gone(error):
+                self._owe(job, sheets, error.sent)
             self._unconfirmed(ticket, job, attempt, sheets.ledger, error)
         except PrinterUnreachable as error:
             self._nothing_left(ticket, job, attempt, error)
@@ -250,19 +323,108 @@ class Worker:
             log.exception("%s: job %s: sending broke off", self._device.name, job.id)
             self._broke_off(ticket, job, attempt, sheets.ledger, line.sent, error)
         else:
-            self._delivered(ticket, job, attempt, line.sent, receipt)
+            self._delivered(ticket, job, attempt, line.sent, receipt, verdict)
+
+    def _send(
+        self, ticket: Ticket, sheets: Sheets, line: Connection, before: Status | None
+    ) -> tuple[Receipt, Verdict | None]:
+        """All of it, to the printer's word that it printed where it gives one. Raises what Connection raises."""
+        line.on_stall = self._monitor.stalled(line)
+        asks = before is not None
+        self._paid = len(self._owed)
+        if self._owed:
+            sheets.ledger.add(0, self._paid)
+            line.write(self._owed, self._keep_going(ticket))
+            self._owed = b""
+        for piece, labels in sheets.pieces(lambda: self._wanted(ticket)):
+            if not self._wanted(ticket):
+                raise Abandoned  # cancelled while we were connecting, or between two pages
+            if asks and labels and line.sent:
+                self._monitor.pace(line, lambda: self._wanted(ticket))
+            sheets.ledger.add(labels, len(piece))
+            line.write(piece, self._keep_going(ticket))
+            ticket.progress.labels_sent += labels
+        if not asks:
+            receipt = line.finish()
+            line.close()
+            return receipt, self._first_word(ticket, sheets)
+        verdict = self._confirmed(ticket, sheets, line, before)
+        try:
+            return line.finish(), verdict
+        except SendInterrupted as error:
+            if not verdict.printed:
+                raise
+            return Receipt("taken", str(error)), verdict
+
+    def _confirmed(self, ticket: Ticket, sheets: Sheets, line: Connection, before: Status | None) -> Verdict:
+        def printed(labels: int) -> None:
+            ticket.progress.labels_printed = labels
+
+        try:
+            verdict = self._monitor.confirm(line, before, sheets.labels, lambda: self._waits(ticket), printed)
+        except DeviceError as error:
+            out, total = ticket.progress.labels_printed, sheets.labels
+            said = "" if out is None else f"; its label counter had gone up by {out}{f' of {total}' if total else ''}"
+            text = f"it took everything and was lost before it said that it printed{said}: {error}"
+            raise SendInterrupted(text, sent=line.sent, total=line.sent) from error
+        if ticket.stopped:
+            raise Abandoned  # a person said so; all of it is at the printer
+        return verdict
+
+    def _first_word(self, ticket: Ticket, sheets: Sheets) -> Verdict | None:
+        """A printer nobody has asked yet: does it answer? Then this very label may be confirmed."""
+        try:
+            line = self._monitor.probe()
+            if line is None:
+                return None
+            self._lane.eager = False  # from now on it is asked before a job is claimed
+            with closing(line):
+                return self._monitor.confirm(line, None, sheets.labels, lambda: self._waits(ticket), lambda out: None)
+        except DeviceError as error:
+            log.info("%s: asking for its status: %s", self._device.name, error)
+        return None
+
+    def _owe(self, job: Job, sheets: Sheets, sent: int) -> None:
+        """After a job that was cut off in the middle of a format or a picture the printer waits for the rest of it, and
+        would take the next label for that."""
+        if sent <= self._paid:
+            return
+        language = job.kind if job.is_raw and job.kind not in (None, "raw") else self.printer.language
+        try:
+            pieces = first_bytes(sheets.pieces(lambda: False), sent - self._paid)
+            self._owed = commands.ending(language or "", pieces)
+        except Exception as error:  # what was drawn is gone already, say: then nothing can be known
+            log.info("%s: job %s: how it broke off is not known: %s", self._device.name, job.id, error)
+
+    def _pay(self, line: Connection) -> None:
+        """On the same connection, while it lives and takes it; else before the next job."""
+        if not self._owed:
+            return
+        until = time.monotonic() + PAY_S
+        try:
+            line.on_stall = None
+            line.write(self._owed, lambda sent: time.monotonic() < until)
+            line.finish()
+        except DeviceError as error:
+            log.debug("%s: not ended in order yet: %s", self._device.name, error)
+        else:
+            self._owed = b""
 
     def _look_ahead(self) -> None:
         """Have the next attempt written down while this job is being sent. After a crash both are in doubt."""
         ticket = self._lane.next_remembered()
         if ticket is None or ticket.job is None or self._refusal(ticket.job) is not None:
             return
-        sheets = sheets_of(self._store, ticket, ticket.job)
+        sheets = sheets_of(self._store, ticket, ticket.job, self.printer)
         if sheets is not None:
             ticket.claim = self._claim(ticket.job, sheets)
 
     def _wanted(self, ticket: Ticket) -> bool:
         return not (ticket.stopped or self._hurry.is_set())
+
+    def _waits(self, ticket: Ticket) -> bool:
+        """Whether to wait for the printer's word on a job that it has taken: it may be long in coming."""
+        return self._wanted(ticket) and not self._retired.is_set()
 
     def _keep_going(self, ticket: Ticket) -> Callable[[int], bool]:
         def check(sent: int) -> bool:
@@ -276,13 +438,21 @@ class Worker:
 
     # -- how an attempt can end --
 
-    def _delivered(self, ticket: Ticket, job: Job, attempt: int, sent: int, receipt: Receipt) -> None:
+    def _delivered(
+        self, ticket: Ticket, job: Job, attempt: int, sent: int, receipt: Receipt, verdict: Verdict | None
+    ) -> None:
         if ticket.output is not None and ticket.output.finished:
             try:
                 ticket.output.sync()
             except OSError as error:
                 log.warning("%s: job %s: its printer data may not be kept: %s", self._device.name, job.id, error)
-        self._end(ticket, job, attempt, State.DELIVERED, sent, receipt.evidence, receipt.text)
+        if verdict is not None and verdict.printed:
+            text = f"{receipt.text}; {verdict.text}"
+            self._end(ticket, job, attempt, State.PRINTED, sent, verdict.by, text)
+        else:
+            text = f"{receipt.text}; {verdict.text}" if verdict is not None else receipt.text
+            self._end(ticket, job, attempt, State.DELIVERED, sent, receipt.evidence, text)
+        self._lane.evidence = self._monitor.evidence or receipt.evidence
         self._learn(receipt)  # after the result, which must not be lost when this cannot be written
         if receipt.path is not None and self._after is not None:
             self._after(receipt.path)
@@ -303,6 +473,7 @@ class Worker:
             self._end(ticket, job, attempt, State.UNCONFIRMED, sent, "cut", text)
 
     def _unconfirmed(self, ticket: Ticket, job: Job, attempt: int, ledger: Ledger, error: SendInterrupted) -> None:
+        self._in_doubt = True
         text = f"{doubt(ledger.unit, ledger.touched(error.sent), ledger.total)}: {error}"
         self._end(ticket, job, attempt, State.UNCONFIRMED, error.sent, "cut", text)
 
@@ -354,9 +525,9 @@ class Worker:
         written = self._store.jobs.end_attempt(job, attempt, to, bytes_sent=sent, evidence=evidence, text=text)
         if self._lane.ordered:
             written()  # _blocked() reads it before the next job
-        self._publish("idle")
+        self._condition.busy(False)
         # A line for each label would wear out a Raspberry Pi's card; the job's own timeline says it all.
-        level = logging.DEBUG if to is State.DELIVERED else logging.WARNING
+        level = logging.DEBUG if to in (State.DELIVERED, State.PRINTED) else logging.WARNING
         log.log(level, "%s: job %s %s: %s", self._device.name, job.id, to.value, text)
 
     def _fail(self, ticket: Ticket, job: Job, text: str) -> None:
@@ -384,11 +555,11 @@ class Worker:
         if not self._lane.ordered:
             return False
         doubtful, total = self._store.jobs.page(
-            self._device.organization_id, device_id=self._device.id, states=[State.UNCONFIRMED], limit=1
+            None, device_id=self._device.id, states=[State.UNCONFIRMED], limit=1
         )
         if total:
             text = f"job {doubtful[0].id} is unconfirmed and this printer is ordered: say first what came out"
-            self._set_state(PrinterState("stopped", (Reason.OTHER.value,), text))
+            self._condition.stuck(text)
         return bool(total)
 
     # -- what we know of the printer --
@@ -412,7 +583,7 @@ class Worker:
         self._reachable = self._lane.eager = False
         self._returned = True
         delay = self._next_delay()
-        self._set_state(PrinterState("stopped", (Reason.OFFLINE.value,), f"{error}"))
+        self._condition.away(f"{error}")
         self._store.jobs.waits(ticket.organization_id, ticket.job_id)
         self._release_claims("the printer is away")
         self._give_back(ticket)
@@ -425,25 +596,18 @@ class Worker:
 
     def _here(self) -> None:
         """It takes bytes: only now is it there. Many accept a connection and hang up while another computer prints."""
-        self._failures, self._reachable, self._lane.eager = 0, True, True
-        if self._lane.state.reasons:
-            self._set_state(PrinterState("processing"))
+        self._failures, self._reachable, self._lane.eager = 0, True, not self._monitor.answers
+        self._condition.here()
 
-    def _publish(self, state: str) -> None:
-        if self._lane.state.state != state and not self._lane.state.reasons:
-            self._lane.state = PrinterState(state)
 
-    def _set_state(self, new: PrinterState) -> None:
-        """Change what the printer is said to be; log and record only a real change of reasons."""
-        old, self._lane.state = self._lane.state, new
-        if old.reasons == new.reasons:
-            new.since = old.since
-            return
-        if new.reasons:
-            log.warning("%s: %s: %s", self._device.name, ", ".join(new.reasons), new.text)
-        else:
-            log.info("%s: %s is over", self._device.name, ", ".join(old.reasons))
-        self._store.devices.note(self._device, ", ".join(new.reasons) or "ready", new.text)
+def _gone(error: SendInterrupted) -> bool:
+    """Whether the printer itself broke off (reset, unplugged, switched off): it has forgotten what it had begun. One
+    that went silent, or whose network did, has not."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno not in _UNHEARD
+
+
+_UNHEARD = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
 
 
 def _stale_text(age_s: float, limit_s: float) -> str:

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from bridge.access.limits import DRAWER, Limiter
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from flask import Blueprint, Response
 
     from bridge.access.office import KeyOffice
+    from bridge.access.people import People
     from bridge.control import Control
     from bridge.intake.accept import Intake
-    from bridge.model import Device, Job, Picture
+    from bridge.model import Delivery, Device, Job, Picture, Webhook
     from bridge.store import Store
 
 
@@ -44,6 +46,47 @@ class Fleet(Protocol):
         ...
 
 
+class Hooks(Protocol):
+    """Webhooks: who is told what, and how that went. See bridge.report.webhooks, which says what each raises."""
+
+    def create(
+        self, organization_id: str, *, dialect: str, url: str, events: Collection[str], secret: str | None = None
+    ) -> tuple[Webhook, str]: ...
+
+    def listing(self, organization_id: str, dialect: str | None = None) -> list[Webhook]: ...
+
+    def get(self, organization_id: str, webhook_id: str) -> Webhook: ...
+
+    def change(
+        self, organization_id: str, webhook_id: str, *, url: str | None = None, events: Collection[str] | None = None,
+        active: bool | None = None, secret: str | None = None,
+    ) -> Webhook: ...  # fmt: skip
+
+    def delete(self, organization_id: str, webhook_id: str) -> None: ...
+
+    def ping(self, organization_id: str, webhook_id: str) -> Delivery: ...
+
+    def deliveries(
+        self, organization_id: str, *, webhook_id: str | None = None, state: str | None = None, limit: int = 50,
+        offset: int = 0,
+    ) -> tuple[list[Delivery], int]: ...  # fmt: skip
+
+    def redeliver(self, organization_id: str, delivery_id: str) -> Delivery: ...
+
+
+class Agents(Protocol):
+    """Other machines that are connected to this bridge by WebSocket. See bridge.web.agents."""
+
+    def connected(self, client_id: str) -> bool:
+        """Whether this client is connected at this moment."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many are."""
+        ...
+
+
 class Feed(Protocol):
     """What happened, told as it happens."""
 
@@ -64,7 +107,7 @@ class Desk:
     is no such label. self_client_id: the client that is this machine. api_key: the first-run key, for a dialect whose
     login hands it out; None when it is not on this machine. reload: read the configuration again; says what changed;
     raises Invalid for a broken one. discover: what could be printed on, see bridge.discover. diagnostics: a zip
-    without secrets. metrics: Prometheus text.
+    without secrets. metrics: Prometheus text. drawers: how often each printer's cash drawer was opened.
     """
 
     organization_id: str
@@ -84,6 +127,13 @@ class Desk:
     plan: Literal["off", "standard", "pro"] = "off"
     api_key: str | None = None
     ws_url: str | None = None
+    people: People | None = None
+    hooks: Hooks | None = None
+    agents: Agents | None = None
+    registration: bool = False
+    printcloud_rate: Literal["off", "on"] = "off"
+    olin_plan: Literal["off", "free", "professional", "enterprise"] = "off"
+    drawers: Limiter = field(default_factory=lambda: Limiter(DRAWER))
     discover: Callable[..., dict[str, Any]] = lambda mdns_s, subnet: {"candidates": [], "remarks": []}
 
 

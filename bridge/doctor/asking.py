@@ -6,19 +6,19 @@ alone: many never do.
 
 from __future__ import annotations
 
-import socket
-import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
-from urllib.parse import urlsplit
 
 from bridge.doctor.finding import Finding
+from devices import interview, transports
+from devices.contracts import Settings
+from devices.errors import DeviceError
 from devices.identify import Identification, identify, read_gs_i, read_hi
 
 AREA = "printer"
 PATIENCE_S = 2.0  # seconds for an answer
-LONGEST = 1024  # bytes of one
-_QUESTIONS = {"zpl": b"~HI\r\n", "escpos": b"\x1dIC"}
+_QUESTIONS = {"zpl": (b"~HI\r\n", b"\x03"), "escpos": (b"\x1dIC", b"\0")}  # and the last byte of the answer
 
 
 def what_it_is(name: str, uri: str, settings: Mapping[str, Any]) -> Finding | None:
@@ -26,7 +26,7 @@ def what_it_is(name: str, uri: str, settings: Mapping[str, Any]) -> Finding | No
     language = str(settings.get("language", "zpl"))
     if language not in _QUESTIONS:
         return None
-    found = _identified(language, _answer(uri, _QUESTIONS[language], language))
+    found = _answer(uri, language)
     if found is None:
         return None
     model = found.model.name if found.model else "a model not in the catalog"
@@ -46,20 +46,13 @@ def _identified(language: str, answer: bytes) -> Identification | None:
     return identify(gs_i=told) if told else None
 
 
-def _answer(uri: str, question: bytes, language: str) -> bytes:
-    """What comes back within PATIENCE_S; b"" for nothing, and for a printer that hangs up."""
-    parts = urlsplit(uri)
-    end = b"\x03" if language == "zpl" else b"\0"
-    said, deadline = b"", time.monotonic() + PATIENCE_S
+def _answer(uri: str, language: str) -> Identification | None:
+    """What comes back within PATIENCE_S; None for nothing, and for a printer that hangs up."""
+    question, end = _QUESTIONS[language]
     try:
-        with socket.create_connection((parts.hostname or "", parts.port or 9100), PATIENCE_S) as line:
-            line.sendall(question)
-            while end not in said and len(said) < LONGEST and (left := deadline - time.monotonic()) > 0:
-                line.settimeout(left)
-                piece = line.recv(LONGEST)
-                if not piece:
-                    break
-                said += piece
-    except OSError:
-        pass  # no answer is an answer: what can be reached was seen before
-    return said
+        with closing(transports.open(uri, Settings(connect_s=PATIENCE_S))) as line:
+            return interview.answer(
+                line, question, lambda heard: _identified(language, heard) if end in heard else None, PATIENCE_S
+            )  # fmt: skip
+    except DeviceError:
+        return None  # no answer is an answer: what can be reached was seen before

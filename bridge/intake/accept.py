@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from bridge.errors import Conflict, Invalid, NotFound, TooLarge
-from bridge.intake.detect import HEAD, RAW, Recognize, declared_type, kind_of
-from bridge.intake.fetch import FetchRules, check_url
-from bridge.model import MAX_COPIES, Device, Document, Inline, Job, JobRequest, Options, Template, Upload, Url, new_id
+from bridge.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
+from bridge.intake.detect import HEAD, RAW, Recognize, declared_type, kind_of, kind_or_none
+from bridge.intake.fetch import FetchRules, check_url, fetch
+from bridge.intake.grants import CLOSED, Gate, ReceiptFacts, check_drawer
+from bridge.model import (
+    MAX_COPIES,
+    Device,
+    Document,
+    Grants,
+    Inline,
+    Job,
+    JobRequest,
+    Options,
+    State,
+    Template,
+    Upload,
+    Url,
+    new_id,
+)  # fmt: skip
 from bridge.store import Store
 from bridge.store.jobs import INLINE_MAX, JobForgotten, KeyReused, NewJob
 from bridge.store.spool import Incoming
 
 TITLE_MAX = 255  # characters kept of a title
 KEY_MAX = 255  # characters of an Idempotency-Key
+ERRANDS = 2  # documents fetched at a time while their callers wait
+ERRAND_S = 20.0  # seconds for each
 EXPIRY_SLACK_S = 3600.0  # seconds by which another machine's clock may be behind ours
 LABEL_FIRST_S = 0.002
 """Seconds an answer waits for the first byte of a label whose printer stands ready: the two threads would otherwise
@@ -40,13 +59,14 @@ class Intake:
 
     def __init__(
         self, store: Store, *, rules: Callable[[], FetchRules], document_max: int, recognize: Recognize,
-        room: Callable[[int], None] = lambda size: None,
-        template: Callable[[str, dict[str, str]], object] = lambda name, fields: None,
+        gate: Gate = CLOSED, room: Callable[[int], None] = lambda size: None,
+        template: Callable[[str, dict[str, str]], ReceiptFacts | None] = lambda name, fields: None,
     ) -> None:  # fmt: skip
         """rules: asked for each URL, because our own ports are known only once they are open. document_max: bytes.
 
-        room: raises DiskLow when so many more bytes should not be taken in. template: raises Invalid for a label
-        template that does not exist or is not filled in right.
+        gate: what a document may do, by who sends it. room: raises DiskLow when so many more bytes should not be taken
+        in. template: raises Invalid for a template that does not exist or is not filled in right; gives the facts of a
+        receipt made of one, None for a label.
         """
         self._store = store
         self._room = room
@@ -54,10 +74,56 @@ class Intake:
         self._rules = rules
         self._max = document_max
         self._recognize = recognize
+        self._gate = gate
+        self._errands = threading.BoundedSemaphore(ERRANDS)
 
     def receive(self) -> Incoming:
         """A file in the spool for a document that arrives in pieces. Raises DiskLow."""
         return self._store.spool.receive(self._room)
+
+    def recognized(self, head: bytes) -> str | None:
+        """What a document is by its first bytes (up to HEAD) alone; None when they do not say."""
+        return kind_or_none(head, self._recognize)
+
+    def fetched(self, job: Job) -> Job:
+        """A job for a printer of another machine, with its document: fetched now, if it was not yet. Once, and kept.
+
+        Only for such jobs: the documents of our own printers' are fetched for their lanes. Raises FetchFailed, Conflict
+        (there is nothing to fetch), Forbidden (the gate), DiskLow, Unavailable when others are being fetched.
+        """
+        if job.size is not None:
+            return job
+        if job.url is None:
+            raise _gone(job)
+        if not self._errands.acquire(blocking=False):
+            raise Unavailable("other documents are being fetched", remedy="try again in a few seconds")
+        try:
+            rules = self._rules()
+            with self.receive() as incoming:
+                fetch(job.url, incoming, replace(rules, total_s=min(rules.total_s, ERRAND_S)))
+                if not incoming.size:
+                    raise Invalid("the document is empty (0 bytes)", remedy="check what that URL answers")
+                upload = incoming.finish()
+            return self._kept(job, upload)
+        finally:
+            self._errands.release()
+
+    def _kept(self, job: Job, upload: Upload) -> Job:
+        """The upload is the job's document from now on. Whoever prints it knows better than we whether it can."""
+        kind = self.recognized(_head(upload)) or "raw"
+        try:
+            self._gate.check(kind, upload.path, Grants.from_text(job.grants), force=False)
+            self._store.spool.keep(upload, job.id)
+        except BaseException:
+            upload.path.unlink(missing_ok=True)
+            raise
+        kept = self._store.jobs.fetched(
+            job, kind=kind, size=upload.size, sha256=upload.sha256, body=None, allowed=tuple(State)
+        )
+        if kept is None:
+            self._store.spool.forget(job.id)
+            raise _gone(job)
+        return kept
 
     def accept(self, request: JobRequest) -> tuple[Job, bool]:
         """Store the job and queue it if it is to be launched. Returns it, and False when it was known already.
@@ -102,10 +168,11 @@ class Intake:
 
     def reprint(
         self, job: Job, *, device: Device | None = None, label: int | None = None, copies: int | None = None,
-        key_id: str | None = None, origin: str | None = None, idempotency_key: str | None = None,
+        key_id: str | None = None, origin: str | None = None, idempotency_key: str | None = None, grants: Grants,
     ) -> tuple[Job, bool]:  # fmt: skip
         """The same document once more as a new job, flagged as a possible duplicate. label: only that page, from 1.
 
+        grants: of who asks; it may do what they and those of the job both allow.
         Raises Conflict when the document is not kept any more, and whatever accept raises.
         """
         options = Options.from_json(job.options)
@@ -117,7 +184,7 @@ class Intake:
                 document=self._again(job), declared=job.declared or _declared(job), title=job.title,
                 copies=copies if copies is not None else 1 if label is not None else job.copies, options=options,
                 priority=job.priority, idempotency_key=idempotency_key, key_id=key_id, origin=origin,
-                reprint_of=job.id,
+                reprint_of=job.id, grants=grants.stricter(Grants.from_text(job.grants)),
             )  # fmt: skip
         )
 
@@ -146,6 +213,24 @@ class Intake:
                 return incoming.finish()
         except FileNotFoundError as error:
             raise _gone(job) from error
+
+    def may_repeat(self, job: Job, grants: Grants) -> None:
+        """Raises Forbidden when whoever asks may not have the document of this job printed, by these grants.
+
+        A document that is still to be fetched is held against the job's own grants then.
+        """
+        body = self._store.jobs.body(job.organization_id, job.id)
+        path = self._store.spool.document(job.id)
+        if job.kind == "template" and body is not None:
+            self._check_template(Template.from_json(body), grants)
+        elif job.kind is not None and (body is not None or path.exists()):
+            force = Options.from_json(job.options).force
+            self._gate.check(job.kind, body if body is not None else path, grants, force=force)
+
+    def _check_template(self, template: Template, grants: Grants) -> None:
+        facts = self._template(template.name, template.fields)
+        if facts is not None and facts.opens_drawer:
+            check_drawer(grants, f"the receipt {template.name}")
 
     def revise(self, job: Job, request: JobRequest) -> Job:
         """Replace device, document and options of a job that was not launched yet. Raises Conflict once it was."""
@@ -204,7 +289,7 @@ class Intake:
             check_url(document.url, self._rules())
             return _Body(url=document.url)
         if isinstance(document, Template):
-            self._template(document.name, document.fields)
+            self._check_template(document, request.grants)
             data = document.to_json()
             return _Body("template", len(data), hashlib.sha256(data).hexdigest(), inline=data)
         return self._held(document, declared, request)
@@ -216,7 +301,9 @@ class Intake:
         if size > self._max:
             raise TooLarge(f"the document has {size:,} bytes, the limit is {self._max:,}",
                            remedy="raise document_mb under [limits], or send less")  # fmt: skip
-        kind = kind_of(_head(document), declared, self._recognize, force=request.options.force)
+        force = request.options.force
+        kind = kind_of(_head(document), declared, self._recognize, force=force)
+        self._gate.check(kind, _bytes_of(document), request.grants, force=force)
         if isinstance(document, Inline) and size <= INLINE_MAX:
             digest = hashlib.sha256(document.data).hexdigest()
             return _Body(kind=kind, size=size, sha256=digest, inline=document.data)
@@ -259,6 +346,10 @@ def _head(document: Inline | Upload) -> bytes:
         return document.data[:HEAD]
     with document.path.open("rb") as file:
         return file.read(HEAD)
+
+
+def _bytes_of(document: Inline | Upload) -> bytes | Path:
+    return document.data if isinstance(document, Inline) else document.path
 
 
 def _fingerprint(request: JobRequest, body: _Body) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from bridge.errors import BridgeError, Invalid
 from bridge.intake.detect import HEAD, Recognize, kind_of
 from bridge.intake.fetch import FetchRules, fetch
-from bridge.model import WAITING, Job, Options, State, Upload
+from bridge.intake.grants import CLOSED, Gate
+from bridge.model import WAITING, Grants, Job, Options, State, Upload
 from bridge.store import Store
 from bridge.store.jobs import INLINE_MAX
 from bridge.store.lanes import Stage, Ticket
@@ -24,10 +25,14 @@ PAUSE_S = 5.0  # before a document is tried again that the disk would not take
 class Collector:
     """Fetches for all printers, two documents at a time for each."""
 
-    def __init__(self, store: Store, *, rules: Callable[[], FetchRules], recognize: Recognize) -> None:
+    def __init__(
+        self, store: Store, *, rules: Callable[[], FetchRules], recognize: Recognize, gate: Gate = CLOSED,
+    ) -> None:  # fmt: skip
+        """gate: what a document may do, by who sent its job."""
         self._store = store
         self._rules = rules
         self._recognize = recognize
+        self._gate = gate
         self._stopping = threading.Event()
         self._in_hand: list[Ticket | None] = [None] * THREADS
         self._threads = [self._thread(number) for number in range(THREADS)]
@@ -106,7 +111,9 @@ class Collector:
         try:
             with upload.path.open("rb") as file:
                 head = file.read(HEAD)
-            kind = kind_of(head, job.declared, self._recognize, force=Options.from_json(job.options).force)
+            force = Options.from_json(job.options).force
+            kind = kind_of(head, job.declared, self._recognize, force=force)
+            self._gate.check(kind, upload.path, Grants.from_text(job.grants), force=force)
         except BaseException:
             upload.path.unlink()
             raise

@@ -17,7 +17,10 @@ RAW = {
 PICTURES = {"pdf": "pdf", "png": "png", "jpg": "jpeg", "jpeg": "jpeg", "image": "", "auto": "", "": ""}
 """What callers call documents that are drawn here -> our name; "" leaves it to the bytes."""
 
-_UNDRAWN = {"txt", "text", "html", "docx", "svg", "webp", "gif", "tiff", "bmp"}
+WRITTEN = {"receipt": "receipt", "text": "text", "txt": "text"}
+"""What callers call documents that receipt printers set in type -> our name."""
+
+_UNDRAWN = {"html", "docx", "svg", "webp", "gif", "tiff", "bmp"}
 
 _REMEDY = "send a PDF, PNG or JPEG, or printer code (ZPL, EPL, ESC/POS, ...) with document_type raw"
 
@@ -30,26 +33,29 @@ def declared_type(text: str | None) -> str | None:
     if text is None:
         return None
     name = text.strip().lower().removeprefix(".")
-    if name in RAW or name in PICTURES:
+    if name in RAW or name in PICTURES or name in WRITTEN:
         return name or None
     if name in _UNDRAWN:
         raise Invalid(
             f"documents of type {name!r} cannot be printed by this version", remedy=_REMEDY, field="document_type"
         )
-    known = sorted({*RAW, *PICTURES} - {"", "image", "auto", "zpl2", "esc/pos"})
+    known = sorted({*RAW, *PICTURES, *WRITTEN} - {"", "image", "auto", "zpl2", "esc/pos"})
     raise Invalid(f"unknown document_type {text.strip()[:40]!r}", remedy=f"use one of {', '.join(known)}",
                   field="document_type")  # fmt: skip
 
 
 def kind_of(head: bytes, declared: str | None, recognize: Recognize, *, force: bool = False) -> str:
-    """The kind of the document that begins with `head`: pdf, png, jpeg, or a printer language, or raw.
+    """The kind of the document that begins with `head`: pdf, png, jpeg, receipt, text, a printer language, or raw.
 
-    declared: a result of declared_type. force: printer code is sent as it is, whatever it looks like.
-    Raises Invalid when the bytes are nothing that can be printed.
+    declared: a result of declared_type. A text may look like anything: said to be one, it is drawn, and never sent as
+    printer code. force: printer code is sent as it is, whatever it looks like. Raises Invalid when the bytes are
+    nothing that can be printed.
     """
     if force and declared in RAW:
         return RAW[declared]
     picture = _picture(head)
+    if declared in WRITTEN and (picture is None or (picture == "pdf" and not head.startswith(b"%PDF-"))):
+        return WRITTEN[declared]
     if picture is not None:
         return picture
     language = recognize(head)

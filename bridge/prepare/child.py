@@ -6,8 +6,8 @@ nothing worth keeping and may be killed at any moment; `bridge.prepare.render` i
 A frame is four bytes of length (big-endian), a JSON object of that length, and `size` more bytes when it names any.
 In: one request, {"draw": DrawRequest, "cpu_s", "size"} and the document. Out: {"ready"} once after the start; for each
 request one frame per page as soon as it is drawn ({"page", "of", "copies", "factor", "rotated", "width", "height",
-"flaws", "size"} and the bytes), then {"done"}; or {"error": {"code", "text", "remedy", "page"}}, after which this
-process ends and another one takes its place.
+"flaws", "size", of a receipt also "note" and "cuts"} and the bytes), then {"done"}; or {"error": {"code", "text",
+"remedy", "page"}}, after which this process ends and another one takes its place.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Literal
 
+from bridge.prepare import receipts
 from bridge.prepare.documents import Budget, Refused, Sheet, is_memory, open_document, out_of_memory
-from devices.contracts import Bitmap, Media
+from devices.contracts import PLAIN, Bitmap, Media, Tuning
 from devices.errors import UnknownLanguage
 
 PREFIX = struct.Struct(">I")
@@ -33,12 +34,13 @@ PREFIX = struct.Struct(">I")
 class DrawRequest:
     """What to draw and for which label.
 
-    kind: pdf, png, jpeg or svg. language: a name `devices.languages` knows. dpi, width_mm, height_mm: the label (height
-    None: continuous). rotate: degrees clockwise, or "auto". fit: "shrink" larger pages to the label, or "none" to clip
-    them. copies: of the document, said in the printer's own language where that gives the right order; collate: keep
-    each copy's pages together (None: when there is more than one page). pages_max: pages in the document. pixels_max:
-    dots of one page at its own size. skip, take: print only `take` pages after the first `skip` (None: all others); all
-    other numbers of pages count only these. first_page: from 1.
+    kind: pdf, png, jpeg, svg, receipt or text. language: a name `devices.languages` knows. dpi, width_mm,
+    height_mm: the label (height None: continuous). rotate: degrees clockwise, or "auto". fit: "shrink" larger pages
+    to the label, or "none" to clip them. copies: of the document, said in the printer's own language where that
+    gives the right order; collate: keep each copy's pages together (None: when there is more than one page).
+    pages_max: pages in the document. pixels_max: dots of one page at its own size. skip, take: print only `take`
+    pages after the first `skip` (None: all others); all other numbers of pages count only these. first_page: from
+    1.
     """
 
     kind: str
@@ -56,6 +58,7 @@ class DrawRequest:
     skip: int = 0
     take: int | None = None
     first_page: int = 1
+    tuning: Tuning = PLAIN
 
     @property
     def media(self) -> Media:
@@ -89,7 +92,10 @@ def _receive(stdin: BinaryIO) -> tuple[DrawRequest, float, bytes] | None:
         return None
     header = json.loads(stdin.read(PREFIX.unpack(prefix)[0]))
     document = stdin.read(header["size"])
-    return (DrawRequest(**header["draw"]), header["cpu_s"], document) if len(document) == header["size"] else None
+    if len(document) != header["size"]:
+        return None
+    draw = header["draw"]
+    return DrawRequest(**{**draw, "tuning": Tuning(**draw["tuning"])}), header["cpu_s"], document
 
 
 # --- limits -----------------------------------------------------------------------------------------------------
@@ -147,6 +153,14 @@ def pages(request: DrawRequest, cpu_s: float, data: bytes) -> Iterator[tuple[dic
         language = load(request.language)
     except UnknownLanguage as error:
         raise Refused("unknown_language", str(error), "choose one of those for this printer") from error
+    if request.kind in receipts.KINDS:
+        with _engine_errors(1):
+            facts, payload = receipts.draw(
+                request.kind, data, language=request.language, media=request.media, tuning=request.tuning,
+                pixels_max=request.pixels_max,
+            )  # fmt: skip
+        yield {"page": 1, "of": 1, "copies": 1, "size": len(payload)} | facts, payload
+        return
     document = open_document(request.kind, data, Budget(request.dpi, request.pages_max, request.pixels_max))
     selected = _selected(request, document.pages)
     copies = request.copies_per_page(selected)
@@ -156,7 +170,10 @@ def pages(request: DrawRequest, cpu_s: float, data: bytes) -> Iterator[tuple[dic
         with _engine_errors(number + request.skip):
             facts, bitmap = _rasterize(request, document.sheet(number + request.skip))
         try:
-            payload = language.encode(bitmap, copies=copies, media=request.media)
+            payload = language.encode(bitmap, copies=copies, media=request.media, tuning=request.tuning)
+            payload += language.end_of("page", request.tuning, request.media)
+            if number == selected:
+                payload += language.end_of("copy", request.tuning, request.media)
         except ValueError as error:
             raise Refused("not_encodable", f"{request.language}: {error}", "change the job", number) from error
         yield {"page": number, "of": selected, "copies": copies, "size": len(payload)} | facts, payload

@@ -1,7 +1,8 @@
 """Label templates: a drawing with fields, and what may be filled in.
 
 templates/labels/NAME.toml says how large the label is and which fields it has; NAME.svg.j2 is the drawing, an SVG in
-millimeters with Jinja2 in it. Values are put in escaped, so no value can become a part of the drawing.
+millimeters with Jinja2 in it. Values are put in escaped, so no value can become a part of the drawing. Receipts have
+templates with fields too (`bridge.prepare.receipts` fills them in); what is common to both is here.
 
 What a drawing finds beside its own fields: `dpi`, `width_mm`, `height_mm`; `dot`, the printer's dot in mm; the filter
 `snap` (mm to the nearest edge of a dot); the filter `code128` (text to bars that are whole dots wide); the filter `fit`
@@ -13,6 +14,7 @@ from __future__ import annotations
 import tomllib
 import unicodedata
 from functools import partial
+from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
@@ -28,26 +30,28 @@ NARROWEST = 2  # dots of a barcode's narrowest bar: a single one is lost when a 
 
 
 class TemplateField(BaseModel):
-    """[[fields]]: one value a caller fills in. max_length: characters. sample: what a preview shows."""
+    """[[fields]]: one value a caller fills in. max_length: characters. sample: what a preview shows.
+
+    lines: a value of several lines (receipts only).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
     label: str
-    max_length: int = Field(ge=1, le=1000)
+    max_length: int = Field(ge=1, le=10_000)
     required: bool = False
+    lines: bool = False
     sample: str = ""
 
 
-class LabelTemplate(BaseModel):
-    """One label template, as its TOML file says. width_mm, height_mm: the label it is drawn for."""
+class ReceiptTemplate(BaseModel):
+    """One receipt template, as its TOML file says."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     title: str
-    width_mm: float = Field(gt=0, le=1000)
-    height_mm: float = Field(gt=0, le=1000)
     fields: tuple[TemplateField, ...]
 
     def samples(self) -> dict[str, str]:
@@ -55,30 +59,59 @@ class LabelTemplate(BaseModel):
         return {field.name: field.sample for field in self.fields}
 
 
+class LabelTemplate(ReceiptTemplate):
+    """One label template. width_mm, height_mm: the label it is drawn for."""
+
+    width_mm: float = Field(gt=0, le=1000)
+    height_mm: float = Field(gt=0, le=1000)
+
+
 def names() -> tuple[str, ...]:
     """Every label template there is."""
-    return tuple(sorted(path.stem for path in (templates_folder() / "labels").glob("*.toml")))
+    return _stems("labels")
+
+
+def receipt_names() -> tuple[str, ...]:
+    """Every receipt template there is."""
+    return _stems("receipts")
+
+
+def _stems(folder: str) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in (templates_folder() / folder).glob("*.toml")))
 
 
 def load(name: str) -> LabelTemplate:
     """The template called `name`. Raises Invalid when there is none."""
-    known = names()
-    if name not in known:  # asked of the folder's own list: a name never becomes part of a path unchecked
-        raise Invalid(f"there is no label template {name[:64]!r}", remedy=f"use one of {', '.join(known)}",
-                      field="template", code="unknown_template")  # fmt: skip
-    raw = tomllib.loads((templates_folder() / "labels" / f"{name}.toml").read_text("utf-8"))
-    return LabelTemplate(name=name, **raw)
+    if name not in names():  # asked of the folder's own list: a name never becomes part of a path unchecked
+        raise _unknown(name)
+    return LabelTemplate(name=name, **_toml("labels", name))
+
+
+def load_receipt(name: str) -> ReceiptTemplate:
+    """The receipt template called `name`. Raises Invalid when there is none."""
+    if name not in receipt_names():
+        raise _unknown(name)
+    return ReceiptTemplate(name=name, **_toml("receipts", name))
+
+
+def _toml(folder: str, name: str) -> dict[str, Any]:
+    return tomllib.loads((templates_folder() / folder / f"{name}.toml").read_text("utf-8"))
+
+
+def _unknown(name: str) -> Invalid:
+    there = f"use one of {', '.join(names())} for labels, {', '.join(receipt_names())} for receipts"
+    return Invalid(f"there is no label template {name[:64]!r}", remedy=there, field="template", code="unknown_template")
 
 
 def check(name: str, fields: dict[str, str]) -> None:
-    """Raise Invalid when there is no such template, or these are not its fields."""
-    _checked(load(name), fields)
+    """Raise Invalid when there is no such template, for labels or receipts, or these are not its fields."""
+    filled(load_receipt(name) if name in receipt_names() else load(name), fields)
 
 
 def expand(name: str, fields: dict[str, str], dpi: int) -> bytes:
     """The template filled in, as SVG for a printer of `dpi`. A field left out is empty. Raises Invalid."""
     template = load(name)
-    values = _checked(template, fields)
+    values = filled(template, fields)
     dot = MM / dpi
     environment = SandboxedEnvironment(
         loader=FileSystemLoader(templates_folder() / "labels"), autoescape=True, undefined=StrictUndefined,
@@ -93,12 +126,12 @@ def expand(name: str, fields: dict[str, str], dpi: int) -> bytes:
     return drawing.encode()
 
 
-def _checked(template: LabelTemplate, fields: dict[str, str]) -> dict[str, str]:
-    """A value for every field of the template."""
+def filled(template: ReceiptTemplate, fields: dict[str, str]) -> dict[str, str]:
+    """A value for every field of the template. Raises Invalid for what cannot be one."""
     allowed = {field.name: field for field in template.fields}
     for name in fields:
         if name not in allowed:
-            raise Invalid(f"label template {template.name} has no field {name[:64]!r}", field=f"fields.{name[:64]}",
+            raise Invalid(f"template {template.name} has no field {name[:64]!r}", field=f"fields.{name[:64]}",
                           remedy=f"it has {', '.join(allowed)}")  # fmt: skip
     return {name: _value(field, fields.get(name, "")) for name, field in allowed.items()}
 
@@ -106,12 +139,12 @@ def _checked(template: LabelTemplate, fields: dict[str, str]) -> dict[str, str]:
 def _value(field: TemplateField, value: str) -> str:
     where = f"fields.{field.name}"
     if field.required and not value.strip():
-        raise Invalid(f"the label needs a value for {field.name} ({field.label})", field=where)
+        raise Invalid(f"the template needs a value for {field.name} ({field.label})", field=where)
     if len(value) > field.max_length:
-        raise Invalid(f"{field.name} has {len(value)} characters, the label has room for {field.max_length}",
+        raise Invalid(f"{field.name} has {len(value)} characters, there is room for {field.max_length}",
                       field=where, remedy="send a shorter one")  # fmt: skip
     for character in value:
-        if unicodedata.category(character) in _NOT_DRAWN:
+        if unicodedata.category(character) in _NOT_DRAWN and not (field.lines and character == "\n"):
             raise Invalid(f"{field.name} contains the character U+{ord(character):04X}, which cannot be drawn",
                           field=where, remedy="leave it out")  # fmt: skip
     return value
@@ -147,9 +180,7 @@ _WIDTHS = (
 _HELVETICA_BOLD = {chr(32 + place): int(width) for place, width in enumerate(_WIDTHS.split())}
 
 
-def _bars(
-    text: str, x: float, y: float, width: float, height: float, module: float = 0.25, *, dot: float
-) -> Markup:
+def _bars(text: str, x: float, y: float, width: float, height: float, module: float = 0.25, *, dot: float) -> Markup:
     """A Code 128 barcode in the middle of a box, all in mm; the quiet zones are inside the box.
 
     module: the wished width of the narrowest bar; it becomes whole dots, fewer when the box is too narrow. Raises

@@ -10,8 +10,6 @@ import importlib
 import logging
 import os
 import pkgutil
-import struct
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +18,7 @@ import devices.readers
 from bridge.model import Picture
 from devices.contracts import Bitmap
 from devices.errors import BadPrinterData
+from devices.png import png
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,6 @@ _BEGINNINGS = (256 << 10, 32 << 10, 4 << 10)  # bytes still read when all are to
 FILES_MAX = 100  # pictures written for one job of a virtual printer
 
 _LINES, _COLUMNS = 12, 120  # of code shown where no picture can be
-_INVERT = bytes(255 - value for value in range(256))
 
 
 class _Label(Protocol):
@@ -40,20 +38,6 @@ class _Label(Protocol):
 
     @property
     def undrawn(self) -> tuple[str, ...]: ...
-
-
-def png(bitmap: Bitmap) -> bytes:
-    """The bitmap as a PNG of one bit a dot (PNG third edition, gray: 0 is black, so every dot is turned round)."""
-    stride = bitmap.stride
-    rows = bitmap.rows.translate(_INVERT)
-    lines = b"".join([b"\0" + rows[i : i + stride] for i in range(0, len(rows), stride)])  # 0: the row is unfiltered
-    header = struct.pack(">IIBBBBB", bitmap.width, bitmap.height, 1, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 6)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join([_chunk(name, data) for name, data in chunks])
-
-
-def _chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def picture(data_pages: Iterable[bytes], number: int, language: str) -> Picture | None:
@@ -124,7 +108,9 @@ _LABEL_END = {"zpl": b"^XZ"}
 
 
 def _readers() -> frozenset[str]:
-    return frozenset(module.name for module in pkgutil.iter_modules(devices.readers.__path__))
+    return frozenset(
+        module.name for module in pkgutil.iter_modules(devices.readers.__path__) if not module.name.startswith("_")
+    )
 
 
 def _left_out(label: _Label) -> str:

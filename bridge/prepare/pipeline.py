@@ -10,8 +10,9 @@ from pathlib import Path
 
 from bridge.errors import BridgeError, Invalid
 from bridge.model import WAITING, Job, Options, State, Template
+from bridge.prepare import receipts
 from bridge.prepare.child import DrawRequest
-from bridge.prepare.labels import expand
+from bridge.prepare.labels import expand, receipt_names
 from bridge.prepare.render import Limits, PageDrawn, RenderChild, RenderFailed
 from bridge.store import Store
 from bridge.store.lanes import Stage, Ticket
@@ -123,19 +124,26 @@ class Pipeline:
     def _request(self, job: Job, printer: Printer) -> DrawRequest:
         options = Options.from_json(job.options)
         encoder = printer.encoder()
-        kind = "svg" if job.kind == "template" else job.kind
+        kind = self._template_kind(job) if job.kind == "template" else job.kind
         skip, take = options.page_range()
         return DrawRequest(
             kind or "", printer.language, printer.media.dpi, printer.media.width_mm, printer.media.height_mm,
             rotate=options.rotate, fit=options.fit, dither=options.dither,
             copies=job.copies if encoder.copies_in_language else 1, collate=options.collate,
-            pages_max=self._pages_max, pixels_max=self._pixels_max, skip=skip, take=take,
+            pages_max=self._pages_max, pixels_max=self._pixels_max, skip=skip, take=take, tuning=printer.tuning,
         )  # fmt: skip
+
+    def _template_kind(self, job: Job) -> str:
+        """What a template's filling in gives."""
+        body = self._store.jobs.body(job.organization_id, job.id)
+        return "receipt" if body is not None and Template.from_json(body).name in receipt_names() else "svg"
 
     def _document(self, job: Job, printer: Printer) -> bytes | Path:
         body = self._store.jobs.body(job.organization_id, job.id)
         if job.kind == "template" and body is not None:
             template = Template.from_json(body)
+            if template.name in receipt_names():
+                return receipts.expand(template.name, template.fields)
             return expand(template.name, template.fields, printer.media.dpi)
         if body is not None:
             return body
@@ -156,6 +164,7 @@ class Pipeline:
     def _first_page(self, ticket: Ticket, job: Job, output: Output, page: PageDrawn) -> None:
         """Now it is known how many pages there are, and so how copies are made of them."""
         output.labels_per_page = page.copies
+        output.cuts_itself = page.cuts
         output.repeat = job.copies // page.copies
         ticket.progress.pages_total = page.of
         ticket.progress.labels_total = page.of * job.copies
@@ -209,4 +218,6 @@ def note(page: PageDrawn) -> str:
         parts.append(f"turned by {page.rotated} degrees")
     if page.factor != 1:
         parts.append(f"shrunk to {page.factor:.3g} of its size to fit the label")
+    if page.note:
+        parts.append(page.note)
     return ", ".join(parts)

@@ -52,7 +52,8 @@ class PageDrawn:
 
     page, of: from 1. copies: how often these bytes make the printer repeat it (see DrawRequest.collate). factor: 1.0 at
     its own size, 0.484 when shrunk to that. rotated: degrees clockwise. width, height: dots. flaws: complaints of the
-    engine about this page (a broken image, an unknown operator). data: the printer's bytes.
+    engine about this page (a broken image, an unknown operator). data: the printer's bytes. note: what people should
+    know of it. cuts: a receipt that says itself where it is cut.
     """
 
     page: int
@@ -64,7 +65,11 @@ class PageDrawn:
     height: int
     flaws: int
     data: bytes
+    note: str = ""
+    cuts: bool = False
 
+
+NOTE_MAX = 500  # characters
 
 OnPage = Callable[[PageDrawn], bool]
 """Called with each page as soon as it is drawn, while the next one is being drawn; False abandons the rest."""
@@ -338,6 +343,8 @@ def _page(header: dict[str, Any], data: bytes) -> PageDrawn:
             height=int(header["height"]),
             flaws=int(header["flaws"]),
             data=data,
+            note=str(header.get("note", ""))[:NOTE_MAX],
+            cuts=header.get("cuts") is True,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Nonsense(repr(error)) from error

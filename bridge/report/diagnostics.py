@@ -27,7 +27,7 @@ LOG_TAIL = 512 * 1024  # bytes
 
 _SHOWN = frozenset(
     # server
-    "host port ws_port hosts organization_id plan delete_reply log_level"
+    "host port ws_port hosts organization_id plan delete_reply registration printcloud_rate olin_plan log_level"
     # limits and retention
     " body_mb document_mb fetch_s fetch_private fetch_loopback pages page_megapixels render_s render_cpu_s"
     " render_memory_mb disk_reserve_mb documents_h jobs_days keys_days"
@@ -47,8 +47,8 @@ def diagnostics(
         "health.json": _json(health),
         "printers.json": _json(_printers(store, organization_id)),
         "config.toml": _config(config_file),
-        "events.json": _json(_events(store, organization_id)),
-        "jobs.json": _json([_job(store, job) for job in _last_jobs(store, organization_id)]),
+        "events.json": _json(_events(store)),
+        "jobs.json": _json([_job(store, job) for job in _last_jobs(store)]),
         "versions.txt": "".join(f"{line}\n" for line in _versions()),
     }
     log = folder / "log" / "print-bridge.log"
@@ -96,13 +96,13 @@ def _loaded(settings: str | None) -> Any:
         return "cannot be read"
 
 
-def _events(store: Store, organization_id: str) -> list[dict[str, Any]]:
-    newest = last_seq(store, organization_id)
-    return [event_json(event) for event in store.events.after(organization_id, newest - EVENTS, limit=EVENTS)]
+def _events(store: Store) -> list[dict[str, Any]]:
+    newest = last_seq(store, None)
+    return [event_json(event) for event in store.events.after(None, newest - EVENTS, limit=EVENTS)]
 
 
-def _last_jobs(store: Store, organization_id: str) -> list[Job]:
-    return store.jobs.page(organization_id, newest_first=True, limit=JOBS)[0]
+def _last_jobs(store: Store) -> list[Job]:
+    return store.jobs.page(None, newest_first=True, limit=JOBS)[0]
 
 
 def _job(store: Store, job: Job) -> dict[str, Any]:

@@ -14,9 +14,9 @@ PAGE = 1000  # events read at once
 
 
 class Tally:
-    """Counters that only grow, for one organization."""
+    """Counters that only grow. organization_id: None for everybody's jobs."""
 
-    def __init__(self, store: Store, organization_id: str) -> None:
+    def __init__(self, store: Store, organization_id: str | None) -> None:
         self._store = store
         self._organization_id = organization_id
         self._counting = threading.Lock()
@@ -36,7 +36,7 @@ _tallies: WeakKeyDictionary[Store, Tally] = WeakKeyDictionary()
 _making = threading.Lock()
 
 
-def tally_of(store: Store, organization_id: str) -> Tally:
+def tally_of(store: Store, organization_id: str | None) -> Tally:
     """The one tally of this store; it counts from the first time somebody asks."""
     with _making:
         if store not in _tallies:
@@ -44,7 +44,7 @@ def tally_of(store: Store, organization_id: str) -> Tally:
         return _tallies[store]
 
 
-def last_seq(store: Store, organization_id: str) -> int:
+def last_seq(store: Store, organization_id: str | None) -> int:
     """The seq of the newest event; 0 when there is none."""
     newest, _ = store.jobs.page(organization_id, newest_first=True, limit=1)
     seq = newest[0].serial if newest else 0  # a job's serial is the seq of its first event: a good place to begin

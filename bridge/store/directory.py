@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from bridge.model import Client, Device, new_id
+from bridge.model import Client, Device, Organization, new_id
 from bridge.store.engine import Cursor, Engine
 
+_ORGANIZATION = [f.name for f in fields(Organization)]
 _CLIENT = [f.name for f in fields(Client)]
 _DEVICE = [f.name for f in fields(Device)]
+_SELECT_ORGANIZATION = f"SELECT {', '.join(_ORGANIZATION)} FROM organizations"
 _SELECT_CLIENT = f"SELECT {', '.join(_CLIENT)} FROM clients"
 _SELECT_DEVICE = f"SELECT {', '.join(_DEVICE)} FROM devices"
+_MAY_USE = "(organization_id = ? OR id IN (SELECT device_id FROM shares WHERE organization_id = ?))"
+_LENDING = (
+    "SELECT client_id FROM devices JOIN shares ON device_id = devices.id WHERE shares.organization_id = :org"
+)  # fmt: skip
 
 T = TypeVar("T")
+
+
+def _organization(row: tuple[Any, ...]) -> Organization:
+    return Organization(**dict(zip(_ORGANIZATION, row, strict=True)))
 
 
 def _client(row: tuple[Any, ...]) -> Client:
@@ -36,7 +46,7 @@ def _one(row: tuple[Any, ...] | None, make: Any) -> Any:
 
 
 class Organizations:
-    """Mostly one: this shop."""
+    """Mostly one: this shop. An integrator's has sub-accounts (parent_id), a plan and a quota of jobs."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -46,11 +56,64 @@ class Organizations:
         row = self._engine.read().execute("SELECT id FROM organizations ORDER BY serial LIMIT 1").fetchone()
         return row[0] if row else None
 
-    def add(self, organization_id: str, name: str) -> None:
+    def get(self, organization_id: str) -> Organization | None:
+        row = self._engine.read().execute(
+            f"{_SELECT_ORGANIZATION} WHERE id = ?", (organization_id,)
+        ).fetchone()  # fmt: skip
+        found: Organization | None = _one(row, _organization)
+        return found
+
+    def listing(self, *, parent_id: str | None = None) -> list[Organization]:
+        """All, or the sub-accounts of one, in the order in which they were made."""
+        rows = self._engine.read().execute(
+            f"{_SELECT_ORGANIZATION} WHERE :parent IS NULL OR parent_id = :parent ORDER BY serial",
+            {"parent": parent_id},
+        )
+        return [_organization(row) for row in rows]
+
+    def add(self, organization_id: str, name: str, **columns: Any) -> Organization:
+        """A new one. columns: parent_id, plan, jobs_quota."""
+        values = {"id": organization_id, "name": name, "created_at": time.time(), **columns}
+
+        def work(db: Cursor) -> Organization:
+            names = ", ".join(values)
+            db.execute(f"INSERT INTO organizations ({names}) VALUES ({', '.join(f':{n}' for n in values)})", values)
+            return _organization(
+                db.execute(f"{_SELECT_ORGANIZATION} WHERE id = ?", (organization_id,)).fetchone()
+            )  # fmt: skip
+
+        return self._engine.write(work)
+
+    def update(self, organization_id: str, **columns: Any) -> Organization | None:
+        """Change some columns; None when there is no such organization."""
+
+        def work(db: Cursor) -> Organization | None:
+            if columns:
+                sets = ", ".join(f"{name} = :{name}" for name in columns)
+                db.execute(f"UPDATE organizations SET {sets} WHERE id = :_id", {**columns, "_id": organization_id})
+            row = db.execute(f"{_SELECT_ORGANIZATION} WHERE id = ?", (organization_id,)).fetchone()
+            found: Organization | None = _one(row, _organization)
+            return found
+
+        return self._engine.write(work)
+
+    def use_job(self, organization_id: str) -> bool:
+        """Count one job against the quota, unless that is used up: then False and nothing is counted."""
+        return self._engine.write(
+            lambda db: bool(
+                db.execute(
+                    "UPDATE organizations SET jobs_used = jobs_used + 1 WHERE id = ?"
+                    " AND (jobs_quota IS NULL OR jobs_used < jobs_quota)",
+                    (organization_id,),
+                ).rowcount
+            )
+        )
+
+    def unuse_job(self, organization_id: str) -> None:
+        """The job that was counted did not come to be."""
         self._engine.write(
             lambda db: db.execute(
-                "INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)",
-                (organization_id, name, time.time()),
+                "UPDATE organizations SET jobs_used = max(0, jobs_used - 1) WHERE id = ?", (organization_id,)
             )
         )
 
@@ -77,11 +140,16 @@ class Clients:
         return found
 
     def page(
-        self, organization_id: str, *, hostname: str | None = None, limit: int = 20, offset: int = 0
-    ) -> tuple[list[Client], int]:
-        """One page in order of registration, and the number of all. hostname: only those that begin with it."""
+        self, organization_id: str, *, hostname: str | None = None, lending: bool = False, limit: int = 20,
+        offset: int = 0,
+    ) -> tuple[list[Client], int]:  # fmt: skip
+        """One page in order of registration, and the number of all. hostname: only those that begin with it.
+
+        lending: also those of others, whose devices are lent to the organization.
+        """
         wanted = {"org": organization_id, "host": _prefix(hostname), "limit": limit, "offset": offset}
-        where = "organization_id = :org AND (:host IS NULL OR hostname LIKE :host ESCAPE '\\')"
+        mine = f"(organization_id = :org OR id IN ({_LENDING}))" if lending else "organization_id = :org"
+        where = f"{mine} AND (:host IS NULL OR hostname LIKE :host ESCAPE '\\')"
         db = self._engine.read()
         total = db.execute(f"SELECT count(*) FROM clients WHERE {where}", wanted).fetchone()[0]
         rows = db.execute(f"{_SELECT_CLIENT} WHERE {where} ORDER BY serial LIMIT :limit OFFSET :offset", wanted)
@@ -122,6 +190,41 @@ class Clients:
 
         return self._engine.write(work)
 
+    def agent(self, organization_id: str, hostname: str) -> Client | None:
+        """Another machine of this name that has connected before: it told its version then."""
+        row = self._engine.read().execute(
+            f"{_SELECT_CLIENT} WHERE organization_id = ? AND hostname = ? AND is_self = 0 AND version IS NOT NULL"
+            " ORDER BY serial LIMIT 1",
+            (organization_id, hostname),
+        ).fetchone()  # fmt: skip
+        found: Client | None = _one(row, _client)
+        return found
+
+    def note(self, client: Client, state: str, text: str) -> None:
+        """Record that a machine has come or gone, and that it was seen just now."""
+        now = time.time()
+
+        def work(db: Cursor) -> None:
+            db.execute("UPDATE clients SET last_seen = ? WHERE id = ?", (now, client.id))
+            db.execute(
+                "INSERT INTO events (at, organization_id, client_id, kind, state, text)"
+                " VALUES (?, ?, ?, 'client', ?, ?)",
+                (now, client.organization_id, client.id, state, text),
+            )
+
+        self._engine.write(work)
+
+    def seen(self, client_ids: Collection[str], now: float) -> set[str]:
+        """Note signs of life, all in one write. Gives those that still exist."""
+
+        def work(db: Cursor) -> set[str]:
+            return {
+                client_id for client_id in client_ids
+                if db.execute("UPDATE clients SET last_seen = ? WHERE id = ?", (now, client_id)).rowcount
+            }  # fmt: skip
+
+        return self._engine.write(work)
+
     def delete(self, organization_id: str, client_id: str) -> None:
         """Forget a client and its devices. Its jobs stay in the history."""
 
@@ -145,18 +248,20 @@ class Devices:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._known: dict[tuple[str, ...], Device | None] = {}
+        self._known: dict[tuple[str | int, ...], Device | None] = {}
 
     def get(self, organization_id: str, device_id: str) -> Device | None:
+        """A device of the organization, or one that is lent to it."""
         return self._one("id = ?", organization_id, device_id)
 
-    def _one(self, where: str, *values: str) -> Device | None:
+    def _one(self, where: str, *values: str | int) -> Device | None:
+        """values: the organization first, then what `where` asks for."""
         known, asked = self._known, (where, *values)
         try:
             return known[asked]
         except KeyError:
             row = self._engine.read().execute(
-                f"{_SELECT_DEVICE} WHERE organization_id = ? AND {where}", values
+                f"{_SELECT_DEVICE} WHERE {_MAY_USE} AND {where}", (values[0], *values)
             ).fetchone()  # fmt: skip
             if len(known) >= self.REMEMBERED:
                 known.clear()
@@ -169,6 +274,10 @@ class Devices:
 
     def _forget(self) -> None:
         self._known = {}
+
+    def by_serial(self, organization_id: str, serial: int) -> Device | None:
+        """The same by its number."""
+        return self._one("serial = ?", organization_id, serial)
 
     def by_name(self, organization_id: str, client_id: str, name: str) -> Device | None:
         return self._one("client_id = ? AND name = ?", organization_id, client_id, name)
@@ -183,13 +292,16 @@ class Devices:
         limit: int = 20,
         offset: int = 0,
     ) -> tuple[list[Device], int]:
-        """One page in order of registration, and the number of all. name: only those that contain it."""
+        """One page in order of registration, those that are lent to the organization included, and the number of all.
+
+        name: only those that contain it.
+        """
         wanted = {
             "org": organization_id, "client": client_id, "type": device_type, "name": _prefix(name, anywhere=True),
             "limit": limit, "offset": offset,
         }  # fmt: skip
         where = (
-            "organization_id = :org AND (:client IS NULL OR client_id = :client)"
+            f"{_MAY_USE.replace('?', ':org')} AND (:client IS NULL OR client_id = :client)"
             " AND (:type IS NULL OR device_type = :type) AND (:name IS NULL OR name LIKE :name ESCAPE '\\')"
         )
         db = self._engine.read()
@@ -247,6 +359,55 @@ class Devices:
             then=self._forget,
         )
 
+    def remember_talk(self, device: Device, talk: str) -> None:
+        """Keep what was learnt of a printer's answers to status questions. Not waited for."""
+        self._engine.submit(
+            lambda db: db.execute(
+                "UPDATE devices SET talk = ? WHERE organization_id = ? AND id = ?",
+                (talk, device.organization_id, device.id),
+            ),
+            then=self._forget,
+        )
+
+    def report(self, client: Client, told: Mapping[str, str], away: Callable[[str | None], str | None]) -> list[Device]:
+        """What a machine says of its printers: new ones are added, those it does not name are marked, all in one write.
+
+        told: name -> JSON for `reported`. away: `reported` of one that was not named, None when it needs no change.
+        Gives the printers that were named.
+        """
+
+        def work(db: Cursor) -> list[Device]:
+            rows = db.execute(f"{_SELECT_DEVICE} WHERE client_id = ?", (client.id,)).fetchall()
+            known = {device.name: device for device in map(_device, rows)}
+            for name, reported in told.items():
+                if name not in known:
+                    db.execute(
+                        "INSERT INTO devices (id, organization_id, client_id, name, created_at, reported)"
+                        " VALUES (?, ?, ?, ?, ?, ?)",
+                        (new_id(), client.organization_id, client.id, name, time.time(), reported),
+                    )
+                elif known[name].reported != reported:
+                    db.execute("UPDATE devices SET reported = ? WHERE id = ?", (reported, known[name].id))
+            for device in known.values():
+                if device.name not in told and (marked := away(device.reported)) is not None:
+                    db.execute("UPDATE devices SET reported = ? WHERE id = ?", (marked, device.id))
+                    self._told(db, device, "offline", f"{client.hostname} does not name it any more")
+            rows = db.execute(f"{_SELECT_DEVICE} WHERE client_id = ? ORDER BY serial", (client.id,)).fetchall()
+            named = [device for device in map(_device, rows) if device.name in told]
+            for device in named:
+                earlier = known.get(device.name)
+                if earlier is None or away(earlier.reported) is None:
+                    self._told(db, device, "ready", f"{client.hostname} has it")
+            return named
+
+        return self._write(work)
+
+    def _told(self, db: Cursor, device: Device, state: str, text: str) -> None:
+        db.execute(
+            "INSERT INTO events (at, organization_id, device_id, kind, state, text) VALUES (?, ?, ?, 'printer', ?, ?)",
+            (time.time(), device.organization_id, device.id, state, text),
+        )
+
     def note(self, device: Device, state: str, text: str) -> None:
         """Record a change a worker saw in its printer. Not waited for."""
         now = time.time()
@@ -279,11 +440,36 @@ class Devices:
         return self._write(work)
 
     def delete(self, organization_id: str, device_id: str) -> None:
-        self._write(
-            lambda db: db.execute(
-                "DELETE FROM devices WHERE organization_id = ? AND id = ?", (organization_id, device_id)
-            )
+        """Forget a device of the organization, and to whom it was lent."""
+
+        def work(db: Cursor) -> None:
+            gone = db.execute("DELETE FROM devices WHERE organization_id = ? AND id = ?", (organization_id, device_id))
+            if gone.rowcount:
+                db.execute("DELETE FROM shares WHERE device_id = ?", (device_id,))
+
+        self._write(work)
+
+    # -- lending --
+
+    def lend(self, device_id: str, organization_id: str, lent: bool) -> None:
+        """Let another organization print on a device, or not any more."""
+
+        def work(db: Cursor) -> None:
+            db.execute("DELETE FROM shares WHERE device_id = ? AND organization_id = ?", (device_id, organization_id))
+            if lent:
+                db.execute(
+                    "INSERT INTO shares (device_id, organization_id, created_at) VALUES (?, ?, ?)",
+                    (device_id, organization_id, time.time()),
+                )
+
+        self._write(work)
+
+    def borrowers(self, device_id: str) -> list[str]:
+        """The organizations a device is lent to."""
+        rows = self._engine.read().execute(
+            "SELECT organization_id FROM shares WHERE device_id = ? ORDER BY created_at", (device_id,)
         )
+        return [row[0] for row in rows]
 
 
 def _set(db: Cursor, table: str, organization_id: str, row_id: str, columns: dict[str, Any]) -> None:

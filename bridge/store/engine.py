@@ -273,15 +273,17 @@ class Engine:
             raise DatabaseDamaged(f"{self.path} is damaged: {error}") from error
 
     def _migrate(self, migrations: list[str]) -> None:
-        """Bring the schema up to the last migration, each in one transaction together with its number."""
+        """Bring the schema up to the last migration in one transaction: it is the old or the new one, never between."""
         have = self._db.execute("PRAGMA user_version").fetchone()[0]
         if have > len(migrations):
             raise NewerSchema(
                 f"{self.path} was written by a newer version (schema {have}, this one knows {len(migrations)}); "
                 "install that version again or start with another --data folder"
             )
-        for number in range(have, len(migrations)):
-            self._db.executescript(f"BEGIN;{migrations[number]};PRAGMA user_version={number + 1};COMMIT;")
+        if have < len(migrations):
+            self._db.executescript(
+                f"BEGIN;{';'.join(migrations[have:])};PRAGMA user_version={len(migrations)};COMMIT;"
+            )  # fmt: skip
 
     def close(self) -> None:
         """Finish what was submitted, then close every connection."""

@@ -18,11 +18,12 @@ class Events:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def after(self, organization_id: str, seq: int, *, limit: int = 100) -> list[Event]:
-        """Up to `limit` events younger than `seq`, oldest first."""
+    def after(self, organization_id: str | None, seq: int, *, limit: int = 100) -> list[Event]:
+        """Up to `limit` events younger than `seq`, oldest first. organization_id: None for everybody's."""
+        mine = "" if organization_id is None else "organization_id = ? AND "
         rows = self._engine.read().execute(
-            f"SELECT {_COLUMNS} FROM events WHERE organization_id = ? AND seq > ? ORDER BY seq LIMIT ?",
-            (organization_id, seq, limit),
+            f"SELECT {_COLUMNS} FROM events WHERE {mine}seq > ? ORDER BY seq LIMIT ?",
+            (*(() if organization_id is None else (organization_id,)), seq, limit),
         )
         return [Event(*row) for row in rows]
 

@@ -90,7 +90,8 @@ class Jobs:
             copies=request.copies, priority=request.priority, options=request.options.to_json(),
             payload=request.payload, launch=1 if request.launch else 0, queued_seq=seq if request.launch else 0,
             pages=None, attempts=0, possible_duplicate=request.reprint_of is not None, created_at=now, updated_at=now,
-            expires_at=request.expires_at, reprint_of=request.reprint_of,
+            expires_at=request.expires_at, reprint_of=request.reprint_of, grants=request.grants.to_text(),
+            user_id=request.user_id,
         )  # fmt: skip
         stored, history = job, history_line(now, state.value, "")
         if new.claimed:
@@ -134,7 +135,8 @@ class Jobs:
             "device_id": request.device_id, "device_name": new.device_name, "client_id": new.client_id,
             "declared": request.declared, "kind": new.kind, "url": new.url, "size": new.size, "sha256": new.sha256,
             "copies": request.copies, "priority": request.priority, "options": request.options.to_json(),
-            "payload": request.payload, "title": new.title, "updated_at": time.time(),
+            "payload": request.payload, "title": new.title, "grants": request.grants.to_text(),
+            "updated_at": time.time(),
         }  # fmt: skip
         job = _update(db, request.organization_id, new.job_id, (State.CREATED,), columns)
         if job is None:
@@ -154,6 +156,38 @@ class Jobs:
         ).fetchone()  # fmt: skip
         return _job(row) if row else None
 
+    def by_serial(self, organization_id: str, serial: int) -> Job | None:
+        """The organization's job with this number, or another's for a printer of one of its other machines."""
+        row = self._engine.read().execute(
+            f"{_SELECT} WHERE serial = ? AND (organization_id = ? OR client_id IN"
+            " (SELECT id FROM clients WHERE organization_id = ? AND is_self = 0))",
+            (serial, organization_id, organization_id),
+        ).fetchone()  # fmt: skip
+        return _job(row) if row else None
+
+    def offered(self, organization_id: str, *, hostname: str | None = None, each: int = 10) -> list[Job]:
+        """What waits for printers of the organization's other machines, whoever sent it: of each printer the next few.
+
+        The first of every printer come first, then the second ones: no printer that stands still hides another's jobs.
+        hostname: only that machine's.
+        """
+        rows = self._engine.read().execute(
+            f"{_SELECT} JOIN (SELECT serial AS number, row_number() OVER (PARTITION BY device_id ORDER BY"
+            f" priority DESC, queued_seq) AS place FROM jobs WHERE {_ANYBODY} AND state IN ('queued', 'preparing')"
+            " AND client_id IN (SELECT id FROM clients WHERE organization_id = :org AND is_self = 0"
+            " AND (:host IS NULL OR hostname = :host))) AS waiting ON serial = number"
+            " WHERE place <= :each ORDER BY place, queued_seq",
+            {"org": organization_id, "host": hostname, "each": each},
+        )
+        return [_job(row) for row in rows]
+
+    def knows_key(self, organization_id: str, idempotency_key: str) -> bool:
+        """Whether this Idempotency-Key has made a job, even one that is deleted: it will never make another."""
+        row = self._engine.read().execute(
+            "SELECT 1 FROM idempotency WHERE organization_id = ? AND key = ?", (organization_id, idempotency_key)
+        ).fetchone()  # fmt: skip
+        return row is not None
+
     def body(self, organization_id: str, job_id: str) -> bytes | None:
         """The document of a job when it is small enough to lie in the database."""
         row = self._engine.read().execute(
@@ -164,7 +198,7 @@ class Jobs:
 
     def page(
         self,
-        organization_id: str,
+        organization_id: str | None,
         *,
         client_id: str | None = None,
         device_id: str | None = None,
@@ -174,18 +208,22 @@ class Jobs:
         reason: str | None = None,
         q: str | None = None,
         newest_first: bool = False,
+        after: int | None = None,
         limit: int = 20,
         offset: int = 0,
     ) -> tuple[list[Job], int]:
         """One page of jobs in submission order, and how many there are in all.
 
-        reason: only jobs held for it. q: only those whose title contains it, whatever its case (of ASCII letters).
+        organization_id: None for everybody's. reason: only jobs held for it. q: only those whose title contains
+        it, whatever its case (of ASCII letters). after: serial of a job; only those that come after it in this order.
         """
         narrow = {k: v for k, v in (("organization_id", organization_id), ("device_id", device_id)) if v is not None}
         wide: dict[str, Any] = {"client_id": client_id, "job_type": job_type, "key_id": key_id, "reason": reason}
         wide = {k: v for k, v in wide.items() if v is not None}
         wanted = {**narrow, **wide, "limit": limit, "offset": offset}
         where = " AND ".join(f"{k} = :{k}" for k in (*narrow, *wide))
+        if organization_id is None:
+            where = f"{_ANYBODY} AND {where}" if where else _ANYBODY
         if reason is not None:
             states = (State.HELD,)
         few = states is not None or device_id is not None
@@ -195,6 +233,9 @@ class Jobs:
         if q is not None:
             wanted["q"] = "%" + q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             where += " AND title LIKE :q ESCAPE '\\'"
+        if after is not None:
+            wanted["after"] = after
+            where += f" AND serial {'<' if newest_first else '>'} :after"
         order = f"ORDER BY serial {'DESC' if newest_first else 'ASC'} LIMIT :limit OFFSET :offset"
         db = self._engine.read()
         total: int = db.execute(f"SELECT count(*) FROM jobs WHERE {where}", wanted).fetchone()[0]
@@ -207,28 +248,34 @@ class Jobs:
             rows = db.execute(f"{_SELECT} WHERE +{where} {order}", wanted)
         return [_job(row) for row in rows], total
 
-    def waiting(self, organization_id: str, device_id: str) -> Iterator[Job]:
-        """Launched and not yet sent, in the order they will be. One at a time: there may be ten thousand."""
+    def waiting(self, device_id: str) -> Iterator[Job]:
+        """Launched and not yet sent, of every organization, in the order they will be. One at a time: there may be ten
+        thousand."""
         rows = self._engine.read().execute(
-            f"{_SELECT} WHERE organization_id = ? AND device_id = ? AND state IN ('queued', 'preparing')"
+            f"{_SELECT} WHERE {_ANYBODY} AND device_id = ? AND state IN ('queued', 'preparing')"
             " ORDER BY priority DESC, queued_seq",
-            (organization_id, device_id),
+            (device_id,),
         )  # fmt: skip
         return map(_job, rows)
 
-    def interrupted(self, organization_id: str, client_id: str) -> list[Job]:
-        """This machine's jobs that were being sent when the bridge stopped."""
+    def interrupted(self, client_id: str) -> list[Job]:
+        """This machine's jobs that were being sent when the bridge stopped, of every organization."""
         rows = self._engine.read().execute(
-            f"{_SELECT} WHERE organization_id = ? AND client_id = ? AND state = 'sending'",
-            (organization_id, client_id),
+            f"{_SELECT} WHERE {_ANYBODY} AND client_id = ? AND state = 'sending'", (client_id,)
         )
         return [_job(row) for row in rows]
 
-    def count_by_state(self, organization_id: str, device_id: str | None = None) -> dict[str, int]:
-        """state -> how many jobs."""
+    def home_of(self, job_id: str) -> str | None:
+        """The organization a job belongs to."""
+        row = self._engine.read().execute("SELECT organization_id FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return row[0] if row else None
+
+    def count_by_state(self, organization_id: str | None, device_id: str | None = None) -> dict[str, int]:
+        """state -> how many jobs. organization_id: None for everybody's."""
         every = ", ".join(f"'{state.value}'" for state in State)
+        whose = "organization_id = :org" if organization_id is not None else _ANYBODY
         rows = self._engine.read().execute(
-            f"SELECT state, count(*) FROM jobs WHERE organization_id = :org AND state IN ({every})"
+            f"SELECT state, count(*) FROM jobs WHERE {whose} AND state IN ({every})"
             f"{' AND device_id = :dev' if device_id is not None else ''} GROUP BY state",
             {"org": organization_id, "dev": device_id},
         )
@@ -288,6 +335,8 @@ class Jobs:
                 return None
             to = State.QUEUED if found.state in WAITING else found.state
             extra = {"reason": found.reason, "note": "", "pages": None, "launch": found.launch + bool(found.launch)}
+            if found.evidence == "handed":  # the machine it was taken back from may print it all the same
+                extra |= {"evidence": None, "possible_duplicate": 1}
             return _move(db, job.organization_id, job.id, (found.state,), to, extra, event_text=text)
 
         return self._engine.write(work)
@@ -308,21 +357,23 @@ class Jobs:
             lambda db: _move(db, organization_id, job_id, (State.PREPARING,), State.QUEUED, {})
         )
 
-    def wait_again(self, organization_id: str, client_id: str) -> None:
+    def wait_again(self, client_id: str) -> None:
         """At boot: whatever was being prepared simply waits again, as long as it already did."""
         self._engine.write(
             lambda db: db.execute(
-                "UPDATE jobs SET state = 'queued'"
-                " WHERE organization_id = ? AND client_id = ? AND state = 'preparing'",
-                (organization_id, client_id),
+                f"UPDATE jobs SET state = 'queued' WHERE {_ANYBODY} AND client_id = ? AND state = 'preparing'",
+                (client_id,),
             )
         )
 
-    def fetched(self, job: Job, *, kind: str | None, size: int, sha256: str, body: bytes | None) -> Job | None:
+    def fetched(
+        self, job: Job, *, kind: str | None, size: int, sha256: str, body: bytes | None,
+        allowed: Iterable[State] = WAITING,
+    ) -> Job | None:  # fmt: skip
         """Keep a fetched document with its job, so that it is fetched once and never again. None: job is gone."""
 
         def work(db: Cursor) -> Job | None:
-            row = _update(db, job.organization_id, job.id, WAITING, {"kind": kind, "size": size, "sha256": sha256})
+            row = _update(db, job.organization_id, job.id, allowed, {"kind": kind, "size": size, "sha256": sha256})
             if row is not None and body is not None:
                 db.execute("INSERT OR REPLACE INTO bodies (job_serial, data) VALUES (?, ?)", (job.serial, body))
             return row
@@ -417,6 +468,14 @@ class Jobs:
 
         return self._engine.submit(work, keep=True).wait
 
+    def counted(self, job: Job, attempt: int, counter: int) -> None:
+        """Note where the printer's label counter stood before an attempt. Not waited for."""
+        self._engine.submit(
+            lambda db: db.execute(
+                "UPDATE attempts SET counter = ? WHERE job_serial = ? AND number = ?", (counter, job.serial, attempt)
+            )
+        )
+
     def delete(self, organization_id: str, job_id: str, allowed: Iterable[State]) -> bool:
         """Forget a job in one of these states. Its idempotency key stays, so that it cannot print again."""
         names = ", ".join(f"'{s.value}'" for s in allowed)
@@ -445,6 +504,10 @@ class Jobs:
         return row is not None and not row[0]
 
 
+_ANYBODY = "organization_id IN (SELECT id FROM organizations)"
+"""Every organization, said so that the index of devices is used: it begins with the organization."""
+
+
 def _first_state(request: JobRequest) -> tuple[State, str | None, str]:
     """(state, reason, text) of a new job."""
     if request.launch and request.hold:
@@ -459,7 +522,7 @@ _INSERT = (
 )
 _ATTEMPT = (
     "number", "launch", "device_id", "copies", "pages", "bytes_total", "bytes_sent", "possible_duplicate",
-    "started_at", "ended_at", "result", "evidence", "text",
+    "started_at", "ended_at", "result", "evidence", "text", "counter",
 )  # fmt: skip
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bridge.model import Key, new_id
+from bridge.model import RAW_GRANTS, Key, Raw, new_id
 from bridge.store.engine import Cursor, Engine
 from bridge.store.made import Making, earlier, note
 
 ADMIN = "admin"
-_COLUMNS = "id, organization_id, name, sha256, scopes, origins, created_at, revoked_at"
+_COLUMNS = (
+    "id, organization_id, name, sha256, scopes, origins, created_at, revoked_at, raw, drawer, kind, user_id, expires_at"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,10 @@ class LastAdmin(Exception):
     """Without this key nobody could do everything any more."""
 
 
+class TooManyKeys(Exception):
+    """The organization has as many keys of this kind as it may have."""
+
+
 class Keys:
     """The table of keys."""
 
@@ -35,9 +41,24 @@ class Keys:
     # -- reading --
 
     def active(self) -> list[Key]:
-        """Every key that still opens something, of all organizations."""
-        rows = self._engine.read().execute(f"SELECT {_COLUMNS} FROM keys WHERE revoked_at IS NULL ORDER BY serial")
-        return [Key(*_values(row)) for row in rows]
+        """Every key that still opens something, of all organizations that are not switched off.
+
+        A user's key ends with its user. What is over by now is not among them.
+        """
+        now = time.time()
+        ends = dict(
+            self._engine.read().execute(
+                "SELECT id, CASE WHEN disabled_at IS NULL THEN expires_at ELSE 0 END FROM users"
+                " WHERE disabled_at IS NOT NULL OR expires_at IS NOT NULL"
+            ).fetchall()
+        )  # fmt: skip
+        rows = self._engine.read().execute(
+            f"SELECT {_COLUMNS} FROM keys WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?) AND"
+            " organization_id NOT IN (SELECT id FROM organizations WHERE disabled_at IS NOT NULL) ORDER BY serial",
+            (now,),
+        )
+        keys = (_until(Key(*_values(row)), ends) for row in rows)
+        return [key for key in keys if key.expires_at is None or key.expires_at > now]
 
     def listing(self, organization_id: str) -> list[StoredKey]:
         """All of them, revoked ones too, in the order in which they were made."""
@@ -48,6 +69,11 @@ class Keys:
 
     def get(self, organization_id: str, key_id: str) -> StoredKey | None:
         return _get(self._engine.read(), organization_id, key_id)
+
+    def home_of(self, key_id: str) -> str | None:
+        """The organization a key belongs to."""
+        row = self._engine.read().execute("SELECT organization_id FROM keys WHERE id = ?", (key_id,)).fetchone()
+        return row[0] if row else None
 
     # -- changing --
 
@@ -62,14 +88,23 @@ class Keys:
 
     def create(
         self, organization_id: str, name: str, sha256: str, scopes: Iterable[str], origins: Iterable[str],
-        making: Making | None,
+        making: Making | None, *, raw: Raw | None = None, drawer: bool | None = None, kind: str = "",
+        user_id: str | None = None, expires_at: float | None = None, at_most: int | None = None,
     ) -> tuple[StoredKey, bool]:  # fmt: skip
-        """A new key and True, or the one that was made for the same Idempotency-Key and False. Raises KeyReused."""
-        key = _new(organization_id, name, sha256, scopes, origins)
+        """A new key and True, or the one that was made for the same Idempotency-Key and False.
+
+        at_most: keys of this kind the organization may have. Raises KeyReused, TooManyKeys.
+        """
+        key = replace(
+            _new(organization_id, name, sha256, scopes, origins), raw=raw, drawer=drawer, kind=kind, user_id=user_id,
+            expires_at=expires_at,
+        )  # fmt: skip
 
         def work(db: Cursor) -> tuple[StoredKey, bool]:
             first = earlier(db, organization_id, making) if making is not None else None
             if first is None:
+                if at_most is not None and _how_many(db, organization_id, kind) >= at_most:
+                    raise TooManyKeys
                 _insert(db, key, False)
                 if making is not None:
                     note(db, organization_id, making, key.id)
@@ -79,12 +114,42 @@ class Keys:
 
         return self._engine.write(work)
 
+    def issue(self, key: Key) -> None:
+        """Store a key or token that was made elsewhere. Raises sqlite3.IntegrityError when its text is known."""
+        self._engine.write(lambda db: _insert(db, key, False))
+
+    def revoke_of(self, user_id: str) -> None:
+        """Every key of a user opens nothing any more."""
+        self._engine.write(
+            lambda db: db.execute(
+                "UPDATE keys SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL", (time.time(), user_id)
+            )
+        )
+
+    def trim(self, user_id: str, kind: str, keep: int) -> None:
+        """Forget a user's keys of one kind, all but the newest."""
+        self._engine.write(
+            lambda db: db.execute(
+                "DELETE FROM keys WHERE user_id = :user AND kind = :kind AND serial NOT IN (SELECT serial FROM keys"
+                " WHERE user_id = :user AND kind = :kind ORDER BY serial DESC LIMIT :keep)",
+                {"user": user_id, "kind": kind, "keep": keep},
+            )
+        )
+
+    def sweep(self, before: float) -> int:
+        """Forget tokens that expired before `before` (Unix seconds). How many."""
+        return self._engine.write(
+            lambda db: db.execute("DELETE FROM keys WHERE expires_at < ? AND kind != ''", (before,)).rowcount
+        )
+
     def change(
         self, organization_id: str, key_id: str, *, name: str | None = None, scopes: Iterable[str] | None = None,
-        origins: Iterable[str] | None = None,
+        origins: Iterable[str] | None = None, raw: Raw | None = None, drawer: bool | None = None,
     ) -> StoredKey | None:  # fmt: skip
         """Change what is given. None when there is no such active key. Raises LastAdmin."""
-        columns = {"name": name, "scopes": _joined(scopes), "origins": _joined(origins)}
+        columns = {
+            "name": name, "scopes": _joined(scopes), "origins": _joined(origins), "raw": raw, "drawer": drawer,
+        }  # fmt: skip
         return self._change(organization_id, key_id, {k: v for k, v in columns.items() if v is not None})
 
     def revoke(self, organization_id: str, key_id: str) -> StoredKey | None:
@@ -110,7 +175,7 @@ class Keys:
             if key is None or key.revoked_at is not None:
                 return None
             _update(db, key_id, columns)
-            if ADMIN in key.scopes and not _has_admin(db, organization_id):
+            if ADMIN in key.scopes and key.expires_at is None and _is_locked_out(db, organization_id):
                 raise LastAdmin  # and the engine takes the change back
             return _get(db, organization_id, key_id)
 
@@ -131,23 +196,23 @@ class Keys:
                 if sha256 not in {key.sha256 for key in wanted}:
                     db.execute("DELETE FROM keys WHERE sha256 = ?", (sha256,))
             for key in wanted:
-                _insert(db, key, True, replace=True)
+                _insert(db, key, True, overwrite=True)
 
         self._engine.write(work)
 
 
 _REPLACE = (
     " ON CONFLICT (sha256) DO UPDATE SET name = excluded.name, scopes = excluded.scopes, origins = excluded.origins,"
-    " from_config = excluded.from_config, revoked_at = NULL"
+    " raw = excluded.raw, drawer = excluded.drawer, from_config = excluded.from_config, revoked_at = NULL"
 )
 
 
-def _insert(db: Cursor, key: Key, from_config: bool, *, replace: bool = False) -> None:
+def _insert(db: Cursor, key: Key, from_config: bool, *, overwrite: bool = False) -> None:
     db.execute(
-        "INSERT INTO keys (id, organization_id, name, sha256, scopes, origins, from_config, created_at)"
-        f" VALUES (?, ?, ?, ?, ?, ?, ?, ?){_REPLACE if replace else ''}",
+        "INSERT INTO keys (id, organization_id, name, sha256, scopes, origins, from_config, created_at, raw, drawer,"
+        f" kind, user_id, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?){_REPLACE if overwrite else ''}",
         (key.id, key.organization_id, key.name, key.sha256, _joined(key.scopes), _joined(key.origins), from_config,
-         key.created_at),
+         key.created_at, key.raw or "", key.drawer, key.kind, key.user_id, key.expires_at),
     )  # fmt: skip
 
 
@@ -164,11 +229,32 @@ def _get(db: Cursor, organization_id: str, key_id: str) -> StoredKey | None:
     return StoredKey(*_values(row)) if row else None
 
 
-def _has_admin(db: Cursor, organization_id: str) -> bool:
+def _is_locked_out(db: Cursor, organization_id: str) -> bool:
+    """Whether nobody may do everything any more. Of another organization the bridge's own can always make a new key."""
     rows = db.execute(
-        "SELECT scopes FROM keys WHERE organization_id = ? AND revoked_at IS NULL", (organization_id,)
+        "SELECT scopes FROM keys WHERE organization_id = ? AND revoked_at IS NULL AND expires_at IS NULL",
+        (organization_id,),
     ).fetchall()
-    return any(ADMIN in scopes.split() for (scopes,) in rows)
+    first = db.execute("SELECT id FROM organizations ORDER BY serial LIMIT 1").fetchone()
+    return first == (organization_id,) and not any(ADMIN in scopes.split() for (scopes,) in rows)
+
+
+def _how_many(db: Cursor, organization_id: str, kind: str) -> int:
+    """Keys of a kind that open something, as far as the table tells."""
+    count: int = db.execute(
+        "SELECT count(*) FROM keys WHERE organization_id = ? AND kind = ? AND revoked_at IS NULL"
+        " AND (expires_at IS NULL OR expires_at > ?)",
+        (organization_id, kind, time.time()),
+    ).fetchone()[0]
+    return count
+
+
+def _until(key: Key, ends: dict[str, float]) -> Key:
+    """The key, over no later than its user. ends: user -> Unix seconds."""
+    end = ends.get(key.user_id) if key.user_id is not None else None
+    if end is None or (key.expires_at is not None and key.expires_at <= end):
+        return key
+    return replace(key, expires_at=end)
 
 
 def _new(organization_id: str, name: str, sha256: str, scopes: Iterable[str], origins: Iterable[str]) -> Key:
@@ -181,4 +267,11 @@ def _joined(words: Iterable[str] | None) -> str | None:
 
 def _values(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """The columns of a Key or StoredKey, in the order of its fields."""
-    return (*row[:4], frozenset(row[4].split()), frozenset(row[5].split()), *row[6:8], *map(bool, row[8:]))
+    drawer = None if row[9] is None else bool(row[9])
+    return (*row[:4], frozenset(row[4].split()), frozenset(row[5].split()), *row[6:8], _raw(row[8]), drawer,
+            *row[10:13], *map(bool, row[13:]))  # fmt: skip
+
+
+def _raw(text: str) -> Raw | None:
+    """None for "", which is as usual; what this version does not know allows no printer code."""
+    return next((raw for raw in RAW_GRANTS if raw == text), "documents") if text else None

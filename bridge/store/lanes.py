@@ -83,6 +83,7 @@ class Lane:
         self.paused = False
         self.closed = False
         self.state = PrinterState()
+        self.evidence: str | None = None  # what its printer can say of a label; see deliver.status
         self.tickets: list[Ticket] = []
         self.eager = False  # its printer took the last job and waits for the next: see reserve()
         self.reserved = False
@@ -100,8 +101,13 @@ class Lane:
                 return None
         return None
 
-    def take(self, retired: Callable[[], bool] = lambda: False) -> Ticket | None:
-        """Wait for the next job to send and lease it. None once the lane is closed, or whoever asks is retired."""
+    def take(
+        self, retired: Callable[[], bool] = lambda: False, patience_s: Callable[[], float | None] = lambda: None
+    ) -> Ticket | None:
+        """Wait for the next job to send and lease it.
+
+        None once the lane is closed, whoever asks is retired, or `patience_s` (asked before each wait) is over.
+        """
         with self.ready:
             while not self.closed and not retired():
                 ticket = None if self.paused else self.first_ready()
@@ -110,7 +116,10 @@ class Lane:
                     if self.unready:
                         self._work.notify_all()  # it is no longer ahead of the worker: there is room for one more
                     return ticket
-                self.ready.wait()
+                patience = patience_s()
+                if patience is not None and patience <= 0:
+                    return None
+                self.ready.wait(patience)
         return None
 
     def next_remembered(self) -> Ticket | None:
@@ -144,9 +153,13 @@ class Lane:
 
 
 class Lanes:
-    """All lanes of this machine. Its lock guards every ticket."""
+    """All lanes of this machine. Its lock guards every ticket.
+
+    elsewhere: told the device of another machine that has a job to print, or was resumed; must be quick, never raise.
+    """
 
     def __init__(self) -> None:
+        self.elsewhere: Callable[[str], None] = lambda device_id: None
         self._lock = threading.RLock()
         self._lanes: dict[str, Lane] = {}
         self._tickets: dict[str, Ticket] = {}
@@ -211,6 +224,7 @@ class Lanes:
         with self._lock:
             lane = self._lanes.get(job.device_id)
             if lane is None:
+                self.elsewhere(job.device_id)
                 return None
             earlier = self._tickets.get(job.id)
             if earlier is not None:
@@ -325,6 +339,8 @@ class Lanes:
             if lane is not None:
                 lane.paused = paused
                 lane.wake()
+            else:
+                self.elsewhere(device_id)
 
     def all(self) -> list[Lane]:
         with self._lock:

@@ -20,11 +20,15 @@ from bridge.store.wal import Frame, frames
 KEYS = {
     "organizations": "serial", "clients": "serial", "devices": "serial", "keys": "serial", "jobs": "serial",
     "bodies": "job_serial", "attempts": "job_serial", "events": "seq", "idempotency": "rowid", "made": "rowid",
+    "users": "serial", "groups": "serial", "group_members": "rowid", "cards": "serial", "shares": "rowid",
+    "webhooks": "serial", "deliveries": "serial", "cursors": "rowid",
 }  # fmt: skip
 """Table -> the integer its rows are found by."""
 
 _TREES = {"attempts"}  # kept without row numbers: its pages look otherwise
-_ADDED = {"jobs": 4, "devices": 1}
+_ADDED = {
+    "jobs": 6, "devices": 3, "keys": 5, "clients": 2, "organizations": 5, "events": 1, "attempts": 1,
+}
 """Columns added since the first version: an old row has fewer. How many columns it has says whose row it is."""
 
 STEP = 64  # rows read at a time
@@ -133,7 +137,7 @@ def salvage(copy: Path, fresh: Path) -> Saved:
             reader = Reader(source, table, _columns(source, target, table))
             for rows in reader.rows():
                 saved.rows[table] += _insert(target, table, reader.columns, rows)
-            saved.gaps[table] = reader.gaps
+            saved.gaps[table] = max(reader.gaps, not reader.columns and not _is_absent(source, table))
         if any(saved.gaps.values()):
             _gather(copy, target, saved)
         target.execute("COMMIT")
@@ -142,24 +146,53 @@ def salvage(copy: Path, fresh: Path) -> Saved:
 
 def _gather(copy: Path, target: sqlite3.Connection, saved: Saved) -> None:
     """Add what lies in the pages and no tree leads to. It may be an old version of a row: what was found is kept."""
-    columns = {t: [row[1] for row in target.execute(f"PRAGMA table_info({t})")] for t in KEYS if t not in _TREES}
-    lengths = {len(names) - less: t for t, names in columns.items() for less in range(_ADDED.get(t, 0) + 1)}
+    columns = {t: [_Column(*row[1:4]) for row in target.execute(f"PRAGMA table_info({t})")]
+               for t in KEYS if t not in _TREES}  # fmt: skip
     for row in rows_of_pages(copy):
-        table = lengths.get(len(row[1]))
-        if table is not None and (values := _as_ours(table, row)) is not None:
-            saved.rows[table] += _insert(target, table, columns[table][: len(values)], [values])
+        for table, known in columns.items():
+            if len(known) - _ADDED.get(table, 0) <= len(row[1]) <= len(known):
+                if (values := _as_ours(table, row, known)) is not None:
+                    names = [column.name for column in known[: len(values)]]
+                    saved.rows[table] += _insert(target, table, names, [values])
+                    break
 
 
-def _as_ours(table: str, row: Row) -> tuple[Any, ...] | None:
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """As the schema declares it."""
+
+    name: str
+    type: str
+    needed: int
+
+    def holds(self, value: Any) -> bool:
+        """Whether this may be a value of it. SQLite keeps whole numbers of a REAL column as integers."""
+        return not self.needed if value is None else isinstance(value, _TYPES[self.type])
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "INTEGER": (int,), "REAL": (int, float), "TEXT": (str,), "BLOB": (bytes, str),
+}  # fmt: skip
+
+
+def _as_ours(table: str, row: Row, columns: Sequence[_Column]) -> tuple[Any, ...] | None:
     """The values as they belong into `table`; None when they are plainly of another one."""
     number, values = row
     if KEYS[table] != "rowid":
         if values[0] is not None or not 0 < number < 1 << 48:
             return None
         values = [number, *values[1:]]
-    elif not all(isinstance(value, str) for value in values[:4]) or not isinstance(values[-1], float):
+    elif not isinstance(values[0], str) or not isinstance(values[-1], float if len(values) > 2 else str):
         return None  # the table of contents has as many columns as idempotency
-    return tuple(values)
+    return tuple(values) if all(map(_Column.holds, columns, values)) else None
+
+
+def _is_absent(source: sqlite3.Connection, table: str) -> bool:
+    """Whether the database plainly never had this table: its schema is an older one."""
+    with suppress(*BROKEN):
+        names = {row[0] for row in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return "jobs" in names and table not in names
+    return False
 
 
 def _columns(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> list[str]:

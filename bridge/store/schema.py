@@ -153,4 +153,106 @@ CREATE TABLE made (
 );
 """
 
-MIGRATIONS = [FIRST, SECOND]
+THIRD = """
+ALTER TABLE devices ADD COLUMN talk TEXT;
+ALTER TABLE keys ADD COLUMN raw TEXT NOT NULL DEFAULT '';
+ALTER TABLE keys ADD COLUMN drawer INTEGER;
+ALTER TABLE jobs ADD COLUMN grants TEXT NOT NULL DEFAULT '';
+ALTER TABLE attempts ADD COLUMN counter INTEGER;
+"""
+
+FOURTH = """
+ALTER TABLE organizations ADD COLUMN parent_id TEXT;
+ALTER TABLE organizations ADD COLUMN plan TEXT;
+ALTER TABLE organizations ADD COLUMN jobs_quota INTEGER;
+ALTER TABLE organizations ADD COLUMN jobs_used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE organizations ADD COLUMN disabled_at REAL;
+CREATE TABLE users (
+  serial INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  organization_id TEXT NOT NULL REFERENCES organizations(id),
+  email TEXT,
+  name TEXT NOT NULL,
+  password TEXT,
+  role TEXT NOT NULL DEFAULT 'user',
+  pin TEXT,
+  id_code TEXT,
+  expires_at REAL,
+  created_at REAL NOT NULL,
+  disabled_at REAL
+);
+CREATE UNIQUE INDEX users_email ON users (email);
+CREATE TABLE groups (
+  serial INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  organization_id TEXT NOT NULL REFERENCES organizations(id),
+  name TEXT NOT NULL,
+  external_id TEXT,
+  created_at REAL NOT NULL,
+  UNIQUE (organization_id, name)
+);
+CREATE TABLE group_members (
+  group_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  PRIMARY KEY (group_id, user_id)
+);
+CREATE TABLE cards (
+  serial INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  organization_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  salt TEXT NOT NULL,
+  hash TEXT NOT NULL,
+  created_at REAL NOT NULL
+);
+CREATE TABLE shares (
+  device_id TEXT NOT NULL,
+  organization_id TEXT NOT NULL,
+  created_at REAL NOT NULL,
+  PRIMARY KEY (device_id, organization_id)
+);
+ALTER TABLE keys ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+ALTER TABLE keys ADD COLUMN user_id TEXT;
+ALTER TABLE keys ADD COLUMN expires_at REAL;
+ALTER TABLE clients ADD COLUMN os TEXT;
+ALTER TABLE clients ADD COLUMN version TEXT;
+ALTER TABLE devices ADD COLUMN reported TEXT;
+ALTER TABLE jobs ADD COLUMN user_id TEXT;
+ALTER TABLE events ADD COLUMN client_id TEXT;
+CREATE TABLE webhooks (
+  serial INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  organization_id TEXT NOT NULL,
+  dialect TEXT NOT NULL,
+  url TEXT NOT NULL,
+  events TEXT NOT NULL,
+  active INTEGER NOT NULL DEFAULT 1,
+  text TEXT NOT NULL DEFAULT '',
+  created_at REAL NOT NULL
+);
+CREATE TABLE deliveries (
+  serial INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  webhook_id TEXT NOT NULL,
+  organization_id TEXT NOT NULL,
+  job_id TEXT,
+  type TEXT NOT NULL,
+  event_seq INTEGER,
+  body BLOB NOT NULL,
+  state TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  next_at REAL NOT NULL,
+  status INTEGER,
+  text TEXT NOT NULL DEFAULT '',
+  created_at REAL NOT NULL,
+  ended_at REAL
+);
+CREATE INDEX deliveries_next ON deliveries (state, next_at);
+CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id, job_id, state);
+CREATE TABLE cursors (
+  name TEXT PRIMARY KEY,
+  seq INTEGER NOT NULL
+);
+"""
+
+MIGRATIONS = [FIRST, SECOND, THIRD, FOURTH]

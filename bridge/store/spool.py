@@ -140,12 +140,14 @@ class Output:
     Prepare appends, deliver reads what is there while more is being drawn. The index is written after the page it
     names, so that after a crash it bounds what can have left. Synced only with the result: drawing again is safe.
     repeat: how often the page sequence is sent (collated copies). labels_per_page: copies the printer makes of each.
+    cuts_itself: a receipt that says itself where it is cut: nothing ends the job after it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.repeat = 1
         self.labels_per_page = 1
+        self.cuts_itself = False
         self._index_path = path.with_suffix(".idx")
         self._changed = threading.Condition()
         self._pages: list[tuple[int, int]] = []

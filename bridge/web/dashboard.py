@@ -1,6 +1,7 @@
 """The dashboard: one page for the people next to the printers, and the few calls it makes.
 
-Who may call is decided by the guard before anything here runs: only our own page, only on this machine.
+Who may call is decided by the guard before anything here runs: only our own page, only on this machine. Whoever stands
+there has the paper in hand: the page shows the jobs of every organization.
 """
 
 from __future__ import annotations
@@ -89,12 +90,12 @@ class _Views:
         """Everything the page shows, but the pictures."""
         jobs = self._desk.store.jobs
         doubts, _ = jobs.page(
-            self._organization, states=[State.UNCONFIRMED], newest_first=True, limit=DOUBTS_MAX
+            None, states=[State.UNCONFIRMED], newest_first=True, limit=DOUBTS_MAX
         )
         held, waiting_for_somebody = jobs.page(
-            self._organization, states=[State.HELD], newest_first=True, limit=DOUBTS_MAX
+            None, states=[State.HELD], newest_first=True, limit=DOUBTS_MAX
         )
-        last, _ = jobs.page(self._organization, newest_first=True, limit=LAST_JOBS)
+        last, _ = jobs.page(None, newest_first=True, limit=LAST_JOBS)
         return jsonify(
             version=VERSION,
             machine=self._machine(),
@@ -108,7 +109,7 @@ class _Views:
 
     def label(self, job_id: str, number: int) -> Response:
         """Label `number`, from 1: a PNG, or as text why there is none, with the code that was sent."""
-        picture = self._desk.picture(self._desk.control.job(self._organization, job_id), number - 1)
+        picture = self._desk.picture(self._desk.control.job(self._home(job_id), job_id), number - 1)
         if picture is None:
             raise NotFound(f"there is no label {number} of this job to show")
         if picture.png is None:
@@ -135,30 +136,37 @@ class _Views:
 
     def cancel(self, job_id: str) -> Response:
         """Stop a job, as far as that is still possible."""
-        return jsonify(self._job(self._desk.control.cancel(self._organization, job_id)))
+        return jsonify(self._job(self._desk.control.cancel(self._home(job_id), job_id)))
 
     def launch(self, job_id: str) -> Response:
         """Queue a created job, or print an ended one once more."""
-        return jsonify(self._job(self._desk.control.launch(self._organization, job_id)))
+        return jsonify(self._job(self._desk.control.launch(self._home(job_id), job_id)))
 
     def release(self, job_id: str) -> Response:
         """Let a held job go on."""
-        return jsonify(self._job(self._desk.control.release(self._organization, job_id)))
+        return jsonify(self._job(self._desk.control.release(self._home(job_id), job_id)))
 
     def release_all(self) -> Response:
         """Let every held job go on."""
-        return jsonify(released=self._desk.control.release_all(self._organization))
+        return jsonify(released=sum(map(self._desk.control.release_all, self._organizations())))
 
     def discard_all(self) -> Response:
         """Give every held job up."""
-        return jsonify(discarded=self._desk.control.discard_all(self._organization))
+        return jsonify(discarded=sum(map(self._desk.control.discard_all, self._organizations())))
 
     def resolve(self, job_id: str) -> Response:
         """What a person saw at the printer."""
         answer = parameters(request).get("answer")
         if answer not in ("printed", "again", "cancel"):
             raise Invalid("the answer is printed, again or cancel", field="answer")
-        return jsonify(self._job(self._desk.control.resolve(self._organization, job_id, answer)))
+        return jsonify(self._job(self._desk.control.resolve(self._home(job_id), job_id, answer)))
+
+    def _home(self, job_id: str) -> str:
+        """The organization a job belongs to; this bridge's for one that there is not."""
+        return self._desk.store.jobs.home_of(job_id) or self._organization
+
+    def _organizations(self) -> list[str]:
+        return [each.id for each in self._desk.store.organizations.listing()]
 
     # -- what the page gets to see --
 
@@ -201,6 +209,7 @@ def warnings(health: dict[str, Any]) -> list[str]:
 def _progress(progress: Progress) -> dict[str, Any] | None:
     """How far a running job is: share (0 to 1) and words. None while there is nothing to tell."""
     for done, total, words in (
+        (progress.labels_printed or 0, progress.labels_total, "label {} of {} printed"),
         (progress.labels_sent, progress.labels_total, "label {} of {}"),
         (progress.bytes_sent, progress.bytes_total, "{:,} of {:,} bytes"),
         (progress.pages_rendered, progress.pages_total, "page {} of {} drawn"),

@@ -46,14 +46,16 @@ class Guard:
         *,
         body_max: int,
         dashboard: bool,
+        ws_url: str | None = None,
     ) -> None:
-        """body_max: bytes. dashboard: whether there is one."""
+        """body_max: bytes. dashboard: whether there is one. ws_url: where WebSockets are served, None nowhere."""
         self._organization_id = organization_id
         self._ring = ring
         self._mounts = mounts
         self._hosts = hosts
         self._body_max = body_max
         self._dashboard = dashboard
+        self._ws_url = ws_url
 
     def __call__(self) -> Response | None:
         environ = request.environ
@@ -119,7 +121,7 @@ class Guard:
     def _principal(self, environ: Environ, mount: Mount, origin: str | None) -> Principal:
         return principal_from(
             environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_X_API_KEY"),
-            self._ring, mount.dialect.credentials, self._organization_id, origin=origin,
+            self._ring, mount.dialect.credentials, origin=origin,
         )  # fmt: skip
 
     # -- our own page --
@@ -129,7 +131,7 @@ class Guard:
         if visitor.kind is Kind.FOREIGN_PAGE:
             raise _closed_to_pages()
         if path == "/ws" or environ.get("HTTP_UPGRADE", "").lower() == "websocket":
-            raise _no_websocket()
+            raise _no_websocket(self._ws_url)
         if not self._dashboard or not (path == "/" or path.startswith("/web/")):
             raise NotFound("there is nothing at this path", remedy="the paths begin with the mount of a dialect")
         if not _on_this_machine(environ, self._hosts):
@@ -191,12 +193,12 @@ def _allow(path: str) -> Response:
     return response
 
 
-def _no_websocket() -> BadRequest:
+def _no_websocket(ws_url: str | None) -> BadRequest:
     """426. It names no protocol to upgrade to: there is none here, and a WSGI app may not send Upgrade anyway."""
     error = BadRequest(
         "WebSockets are not served on this port",
-        remedy="GET /v1/hello names their address in \"ws\"; null means that this bridge serves none:"
-        " ask GET /v1/jobs/ID or GET /v1/events over HTTP instead",
+        remedy=f"connect to {ws_url}" if ws_url is not None else
+        "this bridge serves none: ask GET /v1/jobs/ID or GET /v1/events over HTTP instead",
         code="no_websocket_here",
     )  # fmt: skip
     error.http = 426

@@ -60,7 +60,8 @@ def make_app(
     app.json = _Json(app)
     mounts = Mounts(dialects)
     app.before_request(
-        Guard(desk.organization_id, ring, mounts, hosts, body_max=body_max, dashboard=dashboard is not None)
+        Guard(desk.organization_id, ring, mounts, hosts, body_max=body_max, dashboard=dashboard is not None,
+              ws_url=desk.ws_url)
     )
     for dialect in dialects:
         app.register_blueprint(dialect.routes(desk), url_prefix=dialect.mount)
@@ -145,7 +146,7 @@ def _challenge(response: Response) -> None:
     visitor, mount = g.get("visitor"), g.get("mount")
     if visitor is None or visitor.browser:
         response.headers.pop("WWW-Authenticate", None)
-    elif response.status_code == 401 and mount is not None and "basic" in mount.dialect.credentials:
+    elif response.status_code == 401 and mount is not None and mount.dialect.credentials & {"basic", "basic-key"}:
         response.headers["WWW-Authenticate"] = 'Basic realm="print-bridge", charset="UTF-8"'
 
 

@@ -13,14 +13,15 @@ log = logging.getLogger(__name__)
 _TRIES = 20  # ports to try when any will do
 
 
-def bind(host: str | None, port: int) -> list[socket.socket]:
+def bind(host: str | None, port: int, *, setting: str = "port") -> list[socket.socket]:
     """Bound sockets, the same port on each; not listening yet. port 0: any free one. Raises OSError naming the port.
 
-    host None: both loopback addresses; the second may be missing, as on machines without IPv6.
+    host None: both loopback addresses; the second may be missing, as on machines without IPv6. setting: of [server],
+    that says which port.
     """
     for attempt in range(_TRIES):
         try:
-            return _bind_all(_addresses(host, port), port)
+            return _bind_all(_addresses(host, port), port, setting)
         except OSError as error:
             # A port chosen for 127.0.0.1 may be somebody's on ::1. With port 0 there is always another one.
             if port != 0 or error.errno != errno.EADDRINUSE or attempt == _TRIES - 1:
@@ -38,12 +39,14 @@ def _addresses(host: str | None, port: int) -> list[tuple[socket.AddressFamily, 
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
 
 
-def _bind_all(addresses: Sequence[tuple[socket.AddressFamily, str]], port: int) -> list[socket.socket]:
+def _bind_all(
+    addresses: Sequence[tuple[socket.AddressFamily, str]], port: int, setting: str
+) -> list[socket.socket]:
     opened: list[socket.socket] = []
     try:
         for family, address in addresses:
             try:
-                opened.append(_bind(family, address, port))
+                opened.append(_bind(family, address, port, setting))
             except OSError as error:
                 if not opened or error.errno == errno.EADDRINUSE:
                     raise
@@ -57,7 +60,7 @@ def _bind_all(addresses: Sequence[tuple[socket.AddressFamily, str]], port: int) 
     return opened
 
 
-def _bind(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+def _bind(family: socket.AddressFamily, address: str, port: int, setting: str) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":  # elsewhere it would let two programs share the port
@@ -67,16 +70,16 @@ def _bind(family: socket.AddressFamily, address: str, port: int) -> socket.socke
         opened.bind((address, port))
     except OSError as error:
         opened.close()
-        raise taken(error, address, port) from error
+        raise taken(error, address, port, setting=setting) from error
     return opened
 
 
-def taken(error: OSError, address: str, port: int) -> OSError:
+def taken(error: OSError, address: str, port: int, *, setting: str = "port") -> OSError:
     """The same error with a text for people."""
     if error.errno == errno.EADDRINUSE:
-        text = f"port {port} on {address} is taken; stop the other program, or choose another [server] port"
+        text = f"port {port} on {address} is taken; stop the other program, or choose another [server] {setting}"
     else:
-        text = f"cannot listen on {address} port {port}: {error.strerror}; check [server] host and port"
+        text = f"cannot listen on {address} port {port}: {error.strerror}; check [server] host and {setting}"
     return OSError(error.errno, text)
 
 

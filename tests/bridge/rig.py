@@ -14,17 +14,23 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from bridge import errors
 from bridge.access.keys import KeyRing
 from bridge.access.office import KeyOffice
+from bridge.access.people import People
+from bridge.access.secrets import Secrets
 from bridge.control import Control
 from bridge.dialects import Desk, Dialect
 from bridge.intake.accept import Intake
 from bridge.intake.fetch import FetchRules
-from bridge.model import Client, Device, Job, Principal
+from bridge.intake.grants import Gate
+from bridge.model import EVERYTHING, Client, Device, Job, Principal
+from bridge.prepare import receipts
+from bridge.report.shapes import Standard
+from bridge.report.webhooks import Hooks
 from bridge.store import Store
 from bridge.web.feed import Feed
-from devices import languages
+from devices import commands, languages
 
 ORGANIZATION = "0197df47-871f-72d1-95df-2bfb0c18529a"
-ADMIN = Principal(ORGANIZATION, key_id="admin key", scopes=frozenset({"admin"}))
+ADMIN = Principal(ORGANIZATION, key_id="admin key", scopes=frozenset({"admin"}), grants=EVERYTHING)
 OWN_PORT = 8910
 
 
@@ -88,7 +94,8 @@ class Rig:
         self.printer = self.add_printer("dock")
         rules = FetchRules(own_ports=frozenset({OWN_PORT}))
         self.intake = Intake(
-            self.store, rules=lambda: rules, document_max=5_000_000, recognize=languages.recognize
+            self.store, rules=lambda: rules, document_max=5_000_000, recognize=languages.recognize,
+            gate=Gate(commands.commands, receipts.check),
         )
         self.control = Control(self.store)
         self.ring = KeyRing(self.store)
@@ -98,14 +105,19 @@ class Rig:
             control=self.control, health=lambda: {"status": "ok"}, picture=lambda job, number: None,
             fleet=PlainFleet(self), keys=KeyOffice(self.store, self.ring), feed=self.feed,
             reload=lambda: {"changed": [], "needs_restart": [], "config": {"status": "ok", "file": "", "text": ""}},
-            diagnostics=lambda: b"PK", metrics=lambda: "print_bridge_info 1\n", **self.desk_options,
+            diagnostics=lambda: b"PK", metrics=lambda: "print_bridge_info 1\n",
+            **{
+                "people": People(self.store, self.ring),
+                "hooks": Hooks(self.store, Secrets(self.folder), {"v1": Standard()}, lambda: rules),
+                **self.desk_options,
+            },
         )  # fmt: skip
         self.app = self._app()
 
-    def add_printer(self, name: str, device_id: str | None = None) -> Device:
+    def add_printer(self, name: str, device_id: str | None = None, *, language: str = "") -> Device:
         """A printer of this machine: jobs for it land in its lane."""
         device = self.store.devices.add(ORGANIZATION, self.me.id, name, device_id=device_id, from_config=True)
-        self.store.lanes.open(device.id, ordered=False, paused=False)
+        self.store.lanes.open(device.id, ordered=False, paused=False, language=language)
         return device
 
     def add_client(self, hostname: str, client_id: str | None = None) -> Client:

@@ -16,11 +16,13 @@ from bridge.deliver.worker import Worker
 from bridge.intake.accept import Intake
 from bridge.intake.collect import Collector
 from bridge.intake.fetch import FetchRules
-from bridge.model import ENDED, Device, Document, Inline, Job, JobRequest, State, Url, new_id
+from bridge.intake.grants import Gate
+from bridge.model import ENDED, EVERYTHING, Device, Document, Inline, Job, JobRequest, State, Url, new_id
+from bridge.prepare import receipts
 from bridge.store import Store
 from bridge.store.lanes import Lane, Stage, Ticket
 from bridge.store.spool import Output
-from devices import languages
+from devices import commands, languages
 from devices.contracts import Media, Settings
 from devices.printer import Printer
 
@@ -28,6 +30,7 @@ LABEL = b"^XA^FO20,20^FDlabel^FS^XZ" * 80
 """2 kB of ZPL."""
 PDF = b"%PDF-1.7\n"
 RULES = FetchRules(own_ports=frozenset({1}), total_s=20, connect_s=1, tries=1)
+GATE = Gate(commands.commands, receipts.check)
 OVER = ENDED | {State.UNCONFIRMED}
 
 
@@ -44,7 +47,8 @@ class Shop:
         self.client = me
         self.control = Control(self.store)
         self.intake = Intake(
-            self.store, rules=lambda: RULES, document_max=40_000_000, recognize=languages.recognize
+            self.store, rules=lambda: RULES, document_max=40_000_000, recognize=languages.recognize,
+            gate=GATE,
         )  # fmt: skip
         self._workers: list[Worker] = []
         self._collector: Collector | None = None
@@ -80,31 +84,35 @@ class Shop:
         """The lane of a printer, with all that waits for it, since waited_s, and no worker."""
         device = self.device(name)
         lane = self.store.lanes.open(device.id, ordered=ordered, paused=device.paused)
-        for job in self.store.jobs.waiting(self.org, device.id):
+        for job in self.store.jobs.waiting(device.id):
             self.store.lanes.push(job, waited_s=waited_s)
         return lane
 
     def worker(
         self, uri: str, name: str = "dock", *, ordered: bool = False, language: str = "zpl",
-        hold_older_than_s: float | None = None, waited_s: float = 0.0, **settings: Any,
+        hold_older_than_s: float | None = None, waited_s: float = 0.0, ask_status: bool = False, **settings: Any,
     ) -> Lane:  # fmt: skip
         """A printer at work. settings: see Settings."""
         device, lane = self.device(name), self.lane(name, ordered=ordered, waited_s=waited_s)
         printer = Printer(name, uri, language, Media(203, 101.6, 152.4), Settings(**settings))
-        worker = Worker(self.store, device, printer, lane, hold_older_than_s=hold_older_than_s)
+        worker = Worker(
+            self.store, device, printer, lane, hold_older_than_s=hold_older_than_s, ask_status=ask_status
+        )
         worker.start()
         self._workers.append(worker)
         return lane
 
     def collector(self) -> None:
-        self._collector = Collector(self.store, rules=lambda: RULES, recognize=languages.recognize)
+        self._collector = Collector(
+            self.store, rules=lambda: RULES, recognize=languages.recognize, gate=GATE
+        )
         self._collector.start()
 
     # -- jobs
 
     def request(self, document: Document | bytes | None = LABEL, name: str = "dock", **more: Any) -> JobRequest:
         wanted = Inline(document) if isinstance(document, bytes) else document
-        return JobRequest(self.org, self.device(name).id, "test", wanted, **more)
+        return JobRequest(self.org, self.device(name).id, "test", wanted, **{"grants": EVERYTHING, **more})
 
     def send(self, document: Document | bytes | None = LABEL, name: str = "dock", **more: Any) -> Job:
         """A job through the front door."""

@@ -17,6 +17,7 @@ from bridge.access.keys import WAYS, KeyRing, digest, load_config_keys, new_key,
 from bridge.access.origins import HostRules, Kind, host_allowed, judge
 from bridge.config import ConfigError, KeyConfig
 from bridge.errors import Forbidden, Unauthorized
+from bridge.model import EVERYTHING, Grants
 from bridge.store import Store
 
 ORG = "019a0000-0000-7000-8000-000000000001"
@@ -99,7 +100,7 @@ def ring(store: Store, org: str) -> KeyRing:
     ],
 )
 def test_a_key_may_be_shown_in_three_ways(ring: KeyRing, authorization: str | None, x_api_key: str | None) -> None:
-    who = principal_from(authorization, x_api_key, ring, WAYS, ORG)
+    who = principal_from(authorization, x_api_key, ring, WAYS)
     assert (who.organization_id, who.scopes, who.origin) == (ORG, {"jobs"}, None)
 
 
@@ -135,7 +136,7 @@ def test_anything_else_is_unauthorized_and_the_text_repeats_no_secret(
     ring: KeyRing, authorization: str | None, x_api_key: str | None
 ) -> None:
     with pytest.raises(Unauthorized) as caught:
-        principal_from(authorization, x_api_key, ring, WAYS, ORG)
+        principal_from(authorization, x_api_key, ring, WAYS - {"basic-key"})
     assert "till-key" not in str(caught.value) and "web-key" not in str(caught.value)
     assert "X-API-Key" in caught.value.remedy
 
@@ -152,30 +153,53 @@ def test_a_dialect_takes_only_its_own_ways(
     ring: KeyRing, ways: set[str], authorization: str | None, x_api_key: str | None
 ) -> None:
     with pytest.raises(Unauthorized):
-        principal_from(authorization, x_api_key, ring, frozenset(ways), ORG)
+        principal_from(authorization, x_api_key, ring, frozenset(ways))
 
 
-def test_a_key_of_another_organization_opens_nothing(store: Store, ring: KeyRing) -> None:
+def test_a_key_opens_its_own_organization_and_no_other(store: Store, ring: KeyRing) -> None:
     store.organizations.add("other", "other")
     store.keys.add("other", "theirs", digest("their-key"), ["admin"])
     ring.reload()
-    for shown in ("Bearer their-key", basic("other", "their-key"), basic(ORG, "their-key")):
+    for shown in ("Bearer their-key", basic("other", "their-key")):
+        assert principal_from(shown, None, ring, WAYS).organization_id == "other"
+    for shown in (basic(ORG, "their-key"), basic("other", "till-key")):
         with pytest.raises(Unauthorized):
-            principal_from(shown, None, ring, WAYS, ORG)
+            principal_from(shown, None, ring, WAYS)
+
+
+def test_an_organization_that_is_switched_off_opens_nothing(store: Store, ring: KeyRing) -> None:
+    store.organizations.add("other", "other")
+    store.keys.add("other", "theirs", digest("their-key"), ["admin"])
+    store.organizations.update("other", disabled_at=1.0)
+    ring.reload()
+    with pytest.raises(Unauthorized):
+        principal_from("Bearer their-key", None, ring, WAYS)
+
+
+@pytest.mark.parametrize("shown", ["till-key:", "till-key"])
+def test_a_key_as_the_user_without_a_password_where_a_dialect_takes_that(ring: KeyRing, shown: str) -> None:
+    header = "Basic " + base64.b64encode(shown.encode()).decode()
+    assert principal_from(header, None, ring, frozenset({"basic-key"})).organization_id == ORG
+    for ways in ({"basic"}, {"bearer", "x-api-key"}):
+        with pytest.raises(Unauthorized):
+            principal_from(header, None, ring, frozenset(ways))
 
 
 def test_a_page_needs_a_key_bound_to_exactly_its_origin(ring: KeyRing) -> None:
-    assert principal_from("Bearer web-key", None, ring, WAYS, ORG, origin=SHOP).own_jobs_only
+    page = principal_from("Bearer web-key", None, ring, WAYS, origin=SHOP)
+    assert page.own_jobs_only and page.grants == Grants("raw-safe")
+    assert principal_from("Bearer web-key", None, ring, WAYS).grants == Grants("raw-safe")
+    assert principal_from("Bearer till-key", None, ring, WAYS).grants == EVERYTHING
     for origin in ("https://evil.example", "null", "", SHOP + ":8443", SHOP.upper(), SHOP + ".", "http://shop.example"):
         with pytest.raises(Forbidden):
-            principal_from("Bearer web-key", None, ring, WAYS, ORG, origin=origin)
+            principal_from("Bearer web-key", None, ring, WAYS, origin=origin)
     with pytest.raises(Forbidden):
-        principal_from("Bearer till-key", None, ring, WAYS, ORG, origin=SHOP)
+        principal_from("Bearer till-key", None, ring, WAYS, origin=SHOP)
 
 
 def test_a_key_made_for_pages_sees_its_own_jobs_only_from_a_program_too(ring: KeyRing) -> None:
-    assert principal_from("Bearer web-key", None, ring, WAYS, ORG).own_jobs_only
-    assert not principal_from("Bearer till-key", None, ring, WAYS, ORG).own_jobs_only
+    assert principal_from("Bearer web-key", None, ring, WAYS).own_jobs_only
+    assert not principal_from("Bearer till-key", None, ring, WAYS).own_jobs_only
 
 
 # ---- keys of the configuration --------------------------------------------------------------------------------
@@ -274,7 +298,7 @@ def test_the_first_run_makes_an_identity_and_later_ones_keep_it(store: Store, tm
     again = first_run(store, path, hostname="till", url="http://127.0.0.1:9000")
     assert again == Credentials(made.organization_id, made.api_key, made.client_id, "http://127.0.0.1:9000")
     assert load(path) == again
-    who = principal_from(f"Bearer {made.api_key}", None, KeyRing(store), WAYS, made.organization_id)
+    who = principal_from(f"Bearer {made.api_key}", None, KeyRing(store), WAYS)
     assert who.scopes == {"admin", "jobs", "printers"}
     me = store.clients.me(made.organization_id)
     assert me is not None and me.id == made.client_id

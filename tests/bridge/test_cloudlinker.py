@@ -16,11 +16,14 @@ from bridge.dialects.cloudlinker.listing import Filters, list_jobs
 from bridge.dialects.cloudlinker.paginator import Page, _window
 from bridge.dialects.cloudlinker.replies import DOUBT_S, STATUS
 from bridge.errors import BadRequest, Conflict, Invalid, NotFound, TooMany, Unauthorized
-from bridge.model import Principal, State
+from bridge.model import EVERYTHING, Principal, State
 from tests.bridge.rig import ADMIN, ORGANIZATION, OWN_PORT, Answer, Rig
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cloudlinker"
-PAGE = Principal(ORGANIZATION, key_id="shop key", scopes=frozenset({"jobs", "printers"}), origin="https://shop.example")
+PAGE = Principal(
+    ORGANIZATION, key_id="shop key", scopes=frozenset({"jobs", "printers"}), origin="https://shop.example",
+    grants=EVERYTHING,
+)  # fmt: skip
 ZPL = b"^XA^FO10,10^FDhello^FS^XZ"
 ZPL64 = base64.b64encode(ZPL).decode()
 JOB_KEYS = {"id", "job_type", "device_id", "device_name", "client_id", "payload", "status", "created_at"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -199,7 +200,7 @@ def test_what_waits_for_a_printer_that_is_deleted_says_so(shop: Shop) -> None:
         device = shop.store.devices.by_name(shop.org, other.id, name)
         assert device is not None
         request = shop.request()
-        jobs.append(shop.intake.accept(type(request)(shop.org, device.id, "test", request.document))[0])
+        jobs.append(shop.intake.accept(replace(request, device_id=device.id))[0])
     shop.control.delete_device(shop.org, jobs[0].device_id)
     assert (shop.state(jobs[0]), shop.state(jobs[1])) == ("cancelled", "queued")
     assert shop.job(jobs[0]).text == "its printer a was deleted before anything was sent"

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from bridge.access.keys import KeyRing
 from bridge.access.origins import HostRules
 from bridge.dialects import load
-from bridge.model import Inline, Job, JobRequest, Picture, State, Template, Url
+from bridge.model import EVERYTHING, Inline, Job, JobRequest, Picture, State, Template, Url
 from bridge.prepare.labels import expand
 from bridge.prepare.pictures import picture
 from bridge.web.dashboard import JOB_WORDS, make_dashboard, warnings
@@ -59,7 +59,7 @@ class Page:
         return answer.json
 
     def print(self, data: bytes = BOX, **fields: Any) -> Job:
-        request = JobRequest(ORGANIZATION, self.rig.printer.id, "v1", Inline(data), **fields)
+        request = JobRequest(ORGANIZATION, self.rig.printer.id, "v1", Inline(data), grants=EVERYTHING, **fields)
         return self.rig.intake.accept(request)[0]
 
     def unconfirmed(self, text: str = "labels 37-38 of 500 may have printed") -> Job:
@@ -167,7 +167,8 @@ def test_a_job_that_is_not_fetched_or_drawn_yet_has_no_picture(page: Page) -> No
         return next(shown["picture"] for shown in page.state()["jobs"] if shown["id"] == job.id)
 
     def request(document: Any) -> Job:
-        return page.rig.intake.accept(JobRequest(ORGANIZATION, page.rig.printer.id, "v1", document))[0]
+        wanted = JobRequest(ORGANIZATION, page.rig.printer.id, "v1", document, grants=EVERYTHING)
+        return page.rig.intake.accept(wanted)[0]
 
     raw, fetched = page.print(), request(Url("http://files.example/a.pdf"))
     template = request(Template("test-4x6", {"printer": "dock"}))
@@ -262,6 +263,19 @@ def test_held_jobs_stand_apart_and_one_button_releases_or_discards_all_of_them(p
     assert page.call("POST", f"/web/jobs/{one.id}/release").json["state"] == "queued"  # type: ignore[index]
     assert page.call("POST", "/web/held/discard").json == {"discarded": 2}
     assert [page.rig.job(job.id).state for job in (one, two, three)] == ["queued", "cancelled", "cancelled"]
+
+
+def test_the_page_shows_and_stops_jobs_of_every_organization(page: Page) -> None:
+    tenant = page.rig.store.organizations.add("tenant", "Branch").id
+    page.rig.store.devices.lend(page.rig.printer.id, tenant, True)
+    request = JobRequest(tenant, page.rig.printer.id, "v1", Inline(BOX), title="Theirs", hold=True, grants=EVERYTHING)
+    held, job = (page.rig.intake.accept(replace(request, hold=hold))[0] for hold in (True, False))
+    state = page.call("GET", "/web/state").json
+    assert [each["id"] for each in state["held"]] == [held.id] and [each["id"] for each in state["jobs"]] == [job.id]
+    assert page.call("POST", f"/web/jobs/{job.id}/cancel").json["state"] == "cancelled"
+    assert page.call("POST", "/web/held/discard").json == {"discarded": 1}
+    found = page.rig.store.jobs.get(tenant, held.id)
+    assert found is not None and found.state is State.CANCELLED
 
 
 def test_what_is_wrong_with_the_bridge_itself_is_told_in_sentences() -> None:

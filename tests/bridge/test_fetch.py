@@ -26,7 +26,6 @@ import pytest
 
 from bridge.errors import Invalid
 from bridge.intake.fetch import (
-    MAX_URL,
     PIECE,
     FetchCancelled,
     Fetched,
@@ -36,6 +35,7 @@ from bridge.intake.fetch import (
     fetch,
     shown,
 )
+from bridge.outbound.places import MAX_URL
 from tests.fake.web import Handler, Web, bomb, packed
 
 OWN = 18_080  # the port our own API would listen on in these tests

@@ -53,7 +53,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def config(name: str, uri: str, **keys: Any) -> PrinterConfig:
-    return PrinterConfig(name=name, uri=uri, **keys)
+    """Their printers take every byte for a label, so nothing is asked."""
+    return PrinterConfig(name=name, uri=uri, **{"status": "off", **keys})
 
 
 # -- at run time
@@ -62,7 +63,7 @@ def config(name: str, uri: str, **keys: Any) -> PrinterConfig:
 def test_a_printer_that_was_added_prints_and_is_there_again_after_a_restart(tmp_path: Path) -> None:
     with FakePrinter() as printer:
         with Yard(tmp_path) as yard:
-            device = yard.fleet.add({"name": "dock", "uri": printer.uri, "dpi": 300})
+            device = yard.fleet.add({"name": "dock", "uri": printer.uri, "status": "off", "dpi": 300})
             assert yard.wait(yard.send()).state == "delivered"
         with Yard(tmp_path) as yard:
             assert yard.named("dock").id == device.id
@@ -102,7 +103,7 @@ def test_a_name_that_is_taken_is_refused(yard: Yard) -> None:
 
 def test_a_printer_can_get_another_address_and_its_queue_follows(yard: Yard) -> None:
     with FakePrinter(refuse=True) as old, FakePrinter() as new:
-        device = yard.fleet.add({"name": "dock", "uri": old.uri})
+        device = yard.fleet.add({"name": "dock", "uri": old.uri, "status": "off"})
         jobs = [yard.send(LABEL + b"%d" % number) for number in range(4)]
         yard.fleet.change(device.id, {"uri": new.uri})
         assert [yard.wait(job).state for job in jobs] == ["delivered"] * 4
@@ -111,7 +112,7 @@ def test_a_printer_can_get_another_address_and_its_queue_follows(yard: Yard) -> 
 
 def test_what_was_drawn_for_the_old_settings_is_drawn_again(yard: Yard) -> None:
     with FakePrinter(refuse=True) as old, FakePrinter() as new:
-        device = yard.fleet.add({"name": "dock", "uri": old.uri, "dpi": 203})
+        device = yard.fleet.add({"name": "dock", "uri": old.uri, "status": "off", "dpi": 203})
         job = yard.send(PDF)
         yard.drawing(b"^XA 203 dpi ^XZ", of=1)
         yard.fleet.change(device.id, {"dpi": 300, "uri": new.uri})
@@ -122,7 +123,7 @@ def test_what_was_drawn_for_the_old_settings_is_drawn_again(yard: Yard) -> None:
 
 def test_a_printer_keeps_its_id_and_history_through_a_new_name(yard: Yard) -> None:
     with FakePrinter() as printer:
-        device = yard.fleet.add({"name": "dock", "uri": printer.uri})
+        device = yard.fleet.add({"name": "dock", "uri": printer.uri, "status": "off"})
         yard.wait(yard.send())
         renamed = yard.fleet.change(device.id, {"name": "gate"})
         assert (renamed.id, renamed.name) == (device.id, "gate")
@@ -131,7 +132,7 @@ def test_a_printer_keeps_its_id_and_history_through_a_new_name(yard: Yard) -> No
 
 def test_a_printer_with_jobs_is_not_removed_unless_they_are_given_up(yard: Yard) -> None:
     with FakePrinter(refuse=True) as printer:
-        device = yard.fleet.add({"name": "dock", "uri": printer.uri})
+        device = yard.fleet.add({"name": "dock", "uri": printer.uri, "status": "off"})
         waiting, held = yard.send(), yard.send(hold=True)
         with pytest.raises(Conflict, match="dock still has 2 jobs to print"):
             yard.fleet.remove(device.id, cancel_jobs=False)
@@ -221,7 +222,7 @@ def test_a_kept_printer_this_version_cannot_use_is_left_out_and_the_others_work(
 
 def test_a_change_waits_for_the_label_that_is_being_sent(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     with FakePrinter(delay_close_s=0.5) as slow, FakePrinter() as other:
-        device = yard.fleet.add({"name": "dock", "uri": slow.uri})
+        device = yard.fleet.add({"name": "dock", "uri": slow.uri, "status": "off"})
         first = yard.send()
         until(lambda: yard.state(first) == "sending")
         second = yard.send(LABEL + b"2")
@@ -235,7 +236,7 @@ def test_a_change_that_would_have_to_wait_too_long_is_refused_and_the_printer_go
 ) -> None:
     monkeypatch.setattr("bridge.fleet.RETIRE_S", 0.1)
     with FakePrinter(delay_close_s=0.6) as slow:
-        device = yard.fleet.add({"name": "dock", "uri": slow.uri})
+        device = yard.fleet.add({"name": "dock", "uri": slow.uri, "status": "off"})
         first = yard.send()
         until(lambda: yard.state(first) == "sending")
         with pytest.raises(Conflict, match="is sending a job that takes long"):

@@ -12,7 +12,7 @@ from bridge.control import Control
 from bridge.deliver import worker
 from bridge.deliver.worker import EXPIRED
 from bridge.errors import Conflict, Invalid
-from bridge.model import Job, Options, State, Template
+from bridge.model import EVERYTHING, Job, Options, State, Template
 from tests.bridge.shop import LABEL, PDF, Shop, until
 from tests.fake.printer import FakePrinter
 
@@ -228,7 +228,7 @@ def test_a_reprint_is_a_new_job_with_the_same_document_and_a_flag(shop: Shop, da
     with FakePrinter() as printer:
         shop.worker(printer.uri)
         job = shop.wait(shop.send(data, copies=2))
-        again, created = shop.intake.reprint(job, copies=1)
+        again, created = shop.intake.reprint(job, copies=1, grants=EVERYTHING)
         assert shop.wait(again).state == "delivered"
         assert printer.jobs == [data * 2, data]
     assert created and again.id != job.id
@@ -240,23 +240,23 @@ def test_one_label_of_a_document_is_reprinted_with_its_count(shop: Shop) -> None
     job = shop.send(PDF, copies=10, options=Options(pages="3-7"))
     shop.store.jobs.annotate(job, pages=5)
     until(lambda: shop.job(job).pages == 5)
-    again, _ = shop.intake.reprint(shop.job(job), label=2, copies=3)
+    again, _ = shop.intake.reprint(shop.job(job), label=2, copies=3, grants=EVERYTHING)
     assert (Options.from_json(again.options).pages, again.copies) == ("4", 3)
     with pytest.raises(Invalid, match="has 5 labels, not 6"):
-        shop.intake.reprint(shop.job(job), label=6)
+        shop.intake.reprint(shop.job(job), label=6, grants=EVERYTHING)
 
 
 def test_a_template_is_reprinted_as_it_was_filled_in(shop: Shop) -> None:
     shop.lane()
     job = shop.send(Template("test-4x6", {"printer": "dock"}))
-    again, _ = shop.intake.reprint(job)
+    again, _ = shop.intake.reprint(job, grants=EVERYTHING)
     assert shop.store.jobs.body(shop.org, again.id) == shop.store.jobs.body(shop.org, job.id)
 
 
 def test_a_reprint_that_is_asked_for_twice_with_one_key_is_one_job(shop: Shop) -> None:
     shop.lane()
     job = shop.send()
-    (one, first), (two, second) = (shop.intake.reprint(job, idempotency_key="k") for _ in range(2))
+    (one, first), (two, second) = (shop.intake.reprint(job, idempotency_key="k", grants=EVERYTHING) for _ in range(2))
     assert (one.id, first, second) == (two.id, True, False)
 
 
@@ -265,4 +265,4 @@ def test_a_document_that_is_gone_cannot_be_reprinted(shop: Shop) -> None:
     job = shop.send(LABEL * 200)
     shop.store.spool.document(job.id).unlink()
     with pytest.raises(Conflict, match="is not kept any more"):
-        shop.intake.reprint(job)
+        shop.intake.reprint(job, grants=EVERYTHING)

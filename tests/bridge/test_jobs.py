@@ -57,7 +57,7 @@ def test_a_job_is_read_back_as_it_was_stored(shop: Shop) -> None:
 def test_a_job_that_is_not_launched_has_no_launch_yet(shop: Shop) -> None:
     job = add(shop, launch=False)
     assert (job.state, job.launch) == ("created", 0)
-    assert list(shop.store.jobs.waiting(shop.org, job.device_id)) == []
+    assert list(shop.store.jobs.waiting(job.device_id)) == []
 
 
 def test_options_of_a_newer_version_are_passed_over() -> None:
@@ -139,7 +139,7 @@ def test_each_launch_has_a_number_and_goes_to_the_end_of_the_queue(shop: Shop) -
     again = shop.store.jobs.launch(shop.org, first.id, text="again", duplicate=True, allowed=ENDED)
     assert again is not None
     assert (again.launch, again.possible_duplicate, again.text) == (2, True, "")
-    assert [job.id for job in shop.store.jobs.waiting(shop.org, first.device_id)] == [second.id, first.id]
+    assert [job.id for job in shop.store.jobs.waiting(first.device_id)] == [second.id, first.id]
 
 
 # -- attempts
@@ -181,8 +181,8 @@ def test_the_end_of_an_attempt_is_told_by_the_attempt_the_job_and_its_timeline(s
 def test_a_job_that_was_being_sent_is_found_after_a_crash(shop: Shop) -> None:
     job, waiting = add(shop), add(shop)
     begin(shop, job)
-    assert [each.id for each in shop.store.jobs.interrupted(shop.org, shop.client.id)] == [job.id]
-    assert [each.id for each in shop.store.jobs.waiting(shop.org, job.device_id)] == [waiting.id]
+    assert [each.id for each in shop.store.jobs.interrupted(shop.client.id)] == [job.id]
+    assert [each.id for each in shop.store.jobs.waiting(job.device_id)] == [waiting.id]
 
 
 # -- order
@@ -190,14 +190,14 @@ def test_a_job_that_was_being_sent_is_found_after_a_crash(shop: Shop) -> None:
 
 def test_the_highest_priority_waits_first_and_then_the_oldest_launch(shop: Shop) -> None:
     jobs = [add(shop, priority=priority) for priority in (0, 5, 0, -1, 5)]
-    order = [jobs.index(each) for each in shop.store.jobs.waiting(shop.org, jobs[0].device_id)]
+    order = [jobs.index(each) for each in shop.store.jobs.waiting(jobs[0].device_id)]
     assert order == [1, 4, 0, 2, 3]
 
 
 def test_a_clock_that_jumps_back_changes_no_order(shop: Shop) -> None:
     jobs = [add(shop) for _ in range(3)]
     shop.store.engine.write(lambda db: db.execute("UPDATE jobs SET created_at = -1e9 * serial, updated_at = 0"))
-    assert [job.id for job in shop.store.jobs.waiting(shop.org, jobs[0].device_id)] == [job.id for job in jobs]
+    assert [job.id for job in shop.store.jobs.waiting(jobs[0].device_id)] == [job.id for job in jobs]
     assert [job.id for job in shop.store.jobs.page(shop.org)[0]] == [job.id for job in jobs]
 
 

@@ -11,7 +11,7 @@ from bridge.access.limits import KEYS_MAX, PLANS, Allowance, Limiter, Plan
 
 @pytest.mark.parametrize("plan", ["standard", "pro"])
 def test_no_window_of_any_position_ever_holds_more_than_its_plan_allows(plan: Plan) -> None:
-    limiter, let_through = Limiter(plan), []
+    limiter, let_through = Limiter(PLANS[plan]), []
     for step in range(40_000):  # a request every 0.15 s for 100 minutes, or 40 a second
         now = step * (0.15 if plan == "standard" else 0.12)
         if limiter.take("k", now).retry_after_s is None:
@@ -26,7 +26,7 @@ def test_no_window_of_any_position_ever_holds_more_than_its_plan_allows(plan: Pl
 
 
 def test_whoever_waits_as_long_as_told_is_let_through() -> None:
-    limiter, now, waits = Limiter("standard"), 0.0, 0
+    limiter, now, waits = Limiter(PLANS["standard"]), 0.0, 0
     for _ in range(3_000):
         answer = limiter.take("k", now)
         if answer.retry_after_s is not None:
@@ -37,7 +37,7 @@ def test_whoever_waits_as_long_as_told_is_let_through() -> None:
 
 
 def test_the_tightest_window_is_told() -> None:
-    limiter = Limiter("standard")
+    limiter = Limiter(PLANS["standard"])
     assert limiter.take("k", 0) == Allowance(20, 19)
     for _ in range(19):
         limiter.take("k", 0)
@@ -48,22 +48,22 @@ def test_the_tightest_window_is_told() -> None:
 
 
 def test_each_key_has_its_own_and_off_has_none() -> None:
-    limiter = Limiter("standard")
+    limiter = Limiter(PLANS["standard"])
     for _ in range(30):
         limiter.take("a", 0)
     assert limiter.take("b", 0).retry_after_s is None
-    assert all(Limiter("off").take("k", 0) == Allowance() for _ in range(2_000))
+    assert all(Limiter(PLANS["off"]).take("k", 0) == Allowance() for _ in range(2_000))
 
 
 def test_the_memory_is_bounded() -> None:
-    limiter = Limiter("standard")
+    limiter = Limiter(PLANS["standard"])
     for number in range(KEYS_MAX * 3):
         limiter.take(f"key {number}", 0)
     assert len(limiter._keys) == KEYS_MAX
 
 
 def test_threads_share_one_allowance() -> None:
-    limiter, through = Limiter("standard"), []
+    limiter, through = Limiter(PLANS["standard"]), []
 
     def ask() -> None:
         for _ in range(100):

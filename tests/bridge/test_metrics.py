@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bridge.dialects import load
-from bridge.model import Inline, JobRequest, State, Template, Url
+from bridge.model import EVERYTHING, Inline, JobRequest, State, Template, Url
 from bridge.report.diagnostics import diagnostics
 from bridge.report.metrics import metrics
 from bridge.report.tally import Tally
@@ -39,7 +39,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 def add(rig: Rig, **words: Any) -> str:
     document = words.pop("document", Inline(ZPL))
-    request = JobRequest(ORGANIZATION, rig.printer.id, "v1", document, **words)
+    request = JobRequest(ORGANIZATION, rig.printer.id, "v1", document, grants=EVERYTHING, **words)
     return rig.intake.accept(request)[0].id
 
 

@@ -85,7 +85,7 @@ def test_a_database_of_the_first_version_is_brought_up_to_date(old: Path) -> Non
     printed, queued = store.jobs.page("org")[0]
     assert (printed.state, queued.state) == (State.PRINTED, State.QUEUED)
     assert (queued.expires_at, queued.strikes, queued.reprint_of, queued.document_gone) == (None, 0, None, False)
-    assert [job.id for job in store.jobs.waiting("org", "dock")] == ["job-2"]
+    assert [job.id for job in store.jobs.waiting("dock")] == ["job-2"]
     assert store.jobs.body("org", "job-2") == b"^XA^XZ"
     assert store.devices.page("org")[0][0].settings is None
     store.close()

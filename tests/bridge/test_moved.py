@@ -34,7 +34,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_printer_that_moved_is_found_by_its_mac_and_the_change_is_told(yard: Yard, tmp_path: Path) -> None:
     with FakePrinter(host="127.0.0.2", refuse=True) as old, FakePrinter(host="127.0.0.3", port=old.port) as new:
-        device = yard.fleet.add({"name": "dock", "uri": old.uri, "mac": "00:07:4d:aa:bb:cc"})
+        device = yard.fleet.add({"name": "dock", "uri": old.uri, "status": "off", "mac": "00:07:4d:aa:bb:cc"})
         job = yard.send()
         asked: list[dict[str, Any]] = []
 
@@ -55,7 +55,7 @@ def test_a_printer_that_moved_is_found_by_its_mac_and_the_change_is_told(yard: Y
 
 def test_a_printer_that_is_only_switched_off_stays_where_it_is(yard: Yard, tmp_path: Path) -> None:
     with FakePrinter(refuse=True) as dock:
-        device = yard.fleet.add({"name": "dock", "uri": dock.uri, "mdns": "Zebra"})
+        device = yard.fleet.add({"name": "dock", "uri": dock.uri, "status": "off", "mdns": "Zebra"})
         job = yard.send()
         until(lambda: yard.fleet.state(device.id).state == "stopped")  # type: ignore[union-attr]
         Movers(yard.fleet, tmp_path / "macs.json", find=lambda **wanted: None).look()
@@ -66,7 +66,7 @@ def test_a_printer_that_is_only_switched_off_stays_where_it_is(yard: Yard, tmp_p
 def test_the_mac_is_learnt_while_the_printer_answers(yard: Yard, tmp_path: Path) -> None:
     known = {"127.0.0.1": "00:07:4d:00:00:01"}
     with FakePrinter() as dock:
-        device = yard.fleet.add({"name": "dock", "uri": dock.uri})
+        device = yard.fleet.add({"name": "dock", "uri": dock.uri, "status": "off"})
         yard.wait(yard.send())
         Movers(yard.fleet, tmp_path / "macs.json", neighbours=lambda: known).look()
         assert json.loads((tmp_path / "macs.json").read_text()) == {device.id: "00:07:4d:00:00:01"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from bridge.access.office import KeyOffice
 from bridge.access.redact import redact
 from bridge.config import KeyConfig
 from bridge.errors import Conflict, Invalid, NotFound
+from bridge.model import EVERYTHING, Grants
 from bridge.store import Store
 from bridge.store.jobs import KeyReused
 from bridge.store.keys import StoredKey
@@ -82,6 +84,32 @@ def test_everything_is_still_so_after_a_restart(door: Door, tmp_path: Path) -> N
     again = Door(tmp_path)
     assert again.office.listing(ORG) == before
     assert again.ring.find(text or "") is not None and again.ring.find(gone_text or "") is None
+    again.store.close()
+
+
+def test_a_key_of_the_configuration_may_send_what_the_configuration_says(door: Door) -> None:
+    plain: dict[str, Any] = {"name": "plain", "key_sha256": digest("plain")}
+    page: dict[str, Any] = {"name": "page", "key_sha256": digest("page"), "origins": [SHOP]}
+    usual = door.configured(KeyConfig(**plain), KeyConfig(**page))
+    assert [key.grants for key in usual] == [EVERYTHING, Grants("raw-safe")]
+    less, more = {"raw": "documents", "drawer": False}, {"raw": "raw-any", "drawer": True}
+    said = door.configured(KeyConfig(**plain, **less), KeyConfig(**page, **more))
+    assert [key.grants for key in said] == [Grants("documents"), EVERYTHING]
+    again = door.configured(KeyConfig(**plain), KeyConfig(**page))
+    assert [key.grants for key in again] == [key.grants for key in usual]
+    for nonsense in ({"raw": "everything"}, {"raw": ""}, {"drawer": "perhaps"}):
+        with pytest.raises(ValueError):
+            KeyConfig(**plain, **nonsense)
+
+
+def test_what_a_key_may_send_is_kept_over_a_restart(door: Door, tmp_path: Path) -> None:
+    door.admin()
+    key, text, _ = door.office.create(ORG, "kiosk", ["jobs"], raw="raw-safe", drawer=True)
+    door.office.change(ORG, key.id, raw="documents")
+    door.store.close()
+    again = Door(tmp_path)
+    found = again.ring.find(text or "")
+    assert found is not None and found.grants == Grants("documents", drawer=True)
     again.store.close()
 
 

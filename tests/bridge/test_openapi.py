@@ -65,7 +65,10 @@ def test_every_operation_has_a_name_of_its_own_and_says_what_it_does_and_who_may
 
 def test_what_creates_something_takes_an_idempotency_key() -> None:
     taking = {path for _, path, operation in operations() if IDEMPOTENCY in operation["parameters"]}
-    assert taking == {"/jobs", "/jobs/{job_id}/reprint", "/printers", "/printers/{printer}/test", "/keys"}
+    assert taking == {
+        "/jobs", "/jobs/{job_id}/reprint", "/printers", "/printers/{printer}/test", "/printers/{printer}/drawer",
+        "/keys", "/organizations", "/users", "/users/{user_id}/cards", "/groups",
+    }  # fmt: skip
 
 
 IDEMPOTENCY = {"$ref": "#/components/parameters/IdempotencyKey"}
@@ -141,6 +144,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
     folder = tmp_path_factory.mktemp("tour")
     with FakePrinter() as dock:
         config = printer("dock", dock.uri) + printer("virtual", "virtual://virtual")
+        config += printer("till", f"file://{folder / 'till.bin'}", language="escpos")
         with Serve(folder / "data", config) as bridge:
             yield Tour(bridge, dock)
             assert "Traceback" not in bridge.log.read_text()
@@ -187,6 +191,10 @@ def test_printers_answer_as_the_document_says(tour: Tour) -> None:
     tour.call(404, "POST", "/printers/{printer}/test", printer="nowhere")
     tour.bridge.wait(first["id"])
     tour.call(204, "DELETE", "/printers/{printer}?jobs=cancel", printer=spare)
+    opened = tour.call(201, "POST", "/printers/{printer}/drawer", {}, printer="till", headers={"Idempotency-Key": "d"})
+    again = tour.call(200, "POST", "/printers/{printer}/drawer", {}, printer="till", headers={"Idempotency-Key": "d"})
+    assert again["id"] == opened["id"]
+    assert tour.call(409, "POST", "/printers/{printer}/drawer", {}, printer="dock")["error"]["code"] == "no_drawer"
 
 
 def test_jobs_answer_as_the_document_says(tour: Tour) -> None:
@@ -299,6 +307,83 @@ def test_keys_answer_as_the_document_says(tour: Tour) -> None:
     assert tour.bridge.call("GET", "/v1/jobs", headers={"Authorization": f"Bearer {made['key']}"}).status == 401
 
 
+def test_organizations_answer_as_the_document_says(tour: Tour) -> None:
+    wish, key = {"name": "Shop 2", "plan": "free", "jobs_quota": 3}, {"Idempotency-Key": "org"}
+    made = tour.call(201, "POST", "/organizations", wish, headers=key)
+    assert tour.call(200, "POST", "/organizations", wish, headers=key)["id"] == made["id"]
+    tour.call(422, "POST", "/organizations", {**wish, "plan": "gold"})
+    org = {"organization_id": made["id"]}
+    tour.call(204, "PUT", "/organizations/{organization_id}/printers/{printer}", printer="dock", **org)
+    tour.call(404, "PUT", "/organizations/{organization_id}/printers/{printer}", printer="nowhere", **org)
+    shown = tour.call(200, "GET", "/organizations/{organization_id}", **org)
+    assert [each["name"] for each in shown["borrows"]] == ["dock"]
+    tour.call(404, "GET", "/organizations/{organization_id}", organization_id=NOBODY)
+    assert [each["own"] for each in tour.call(200, "GET", "/organizations")["organizations"]] == [True, False]
+    tour.call(422, "GET", "/organizations?all=1")
+    tour.call(204, "DELETE", "/organizations/{organization_id}/printers/{printer}", printer="dock", **org)
+    tour.call(404, "DELETE", "/organizations/{organization_id}/printers/{printer}", printer="nowhere", **org)
+    changed = tour.call(200, "PATCH", "/organizations/{organization_id}", {"jobs_quota": None, "disabled": True}, **org)
+    assert changed["jobs_quota"] is None and changed["plan"] == "free" and changed["disabled_at"] is not None
+    tour.call(409, "PATCH", "/organizations/{organization_id}", {"disabled": True},
+              organization_id=tour.bridge.organization_id)  # fmt: skip
+
+
+def test_people_answer_as_the_document_says(tour: Tour) -> None:
+    group = tour.call(201, "POST", "/groups", {"name": "Warehouse"}, headers={"Idempotency-Key": "group"})
+    tour.call(200, "POST", "/groups", {"name": "Warehouse"}, headers={"Idempotency-Key": "group"})
+    tour.call(409, "POST", "/groups", {"name": "Warehouse"})
+    wish = {"name": "Ada", "email": "ada@shop.example", "password": "correct horse", "groups": [group["id"]]}
+    made = tour.call(201, "POST", "/users", wish, headers={"Idempotency-Key": "ada"})
+    assert tour.call(200, "POST", "/users", wish, headers={"Idempotency-Key": "ada"}) == made
+    other = {**wish, "password": "wrong horse"}
+    assert tour.call(409, "POST", "/users", other, headers={"Idempotency-Key": "ada"})["error"]["code"]
+    user = {"user_id": made["id"]}
+    assert tour.call(200, "GET", "/groups/{group_id}", group_id=group["id"])["members"] == [made["id"]]
+    assert tour.call(200, "GET", "/groups")["groups"][0]["name"] == "Warehouse"
+    tour.call(422, "GET", "/groups?all=1")
+    tour.call(404, "GET", "/groups/{group_id}", group_id=NOBODY)
+    assert tour.call(200, "GET", "/users?q=ada&limit=1")["total"] == 1
+    tour.call(422, "GET", "/users?limit=0")
+    tour.call(200, "GET", "/users/{user_id}", **user)
+    tour.call(404, "GET", "/users/{user_id}", user_id=NOBODY)
+    assert tour.call(200, "PATCH", "/users/{user_id}", {"role": "admin", "groups": []}, **user)["groups"] == []
+    tour.call(422, "PATCH", "/users/{user_id}", {"email": "nonsense"}, **user)
+    number, key = {"number": "04A2"}, {"Idempotency-Key": "card"}
+    card = tour.call(201, "POST", "/users/{user_id}/cards", number, headers=key, **user)
+    tour.call(200, "POST", "/users/{user_id}/cards", number, headers=key, **user)
+    tour.call(409, "POST", "/users/{user_id}/cards", number, **user)
+    tour.call(409, "POST", "/users/{user_id}/cards", {"number": "04A3"}, headers=key, **user)
+    assert len(tour.call(200, "GET", "/users/{user_id}/cards", **user)["cards"]) == 1
+    tour.call(404, "GET", "/users/{user_id}/cards", user_id=NOBODY)
+    tour.call(404, "DELETE", "/users/{user_id}/cards/{card_id}", card_id=NOBODY, **user)
+    tour.call(204, "DELETE", "/users/{user_id}/cards/{card_id}", card_id=card["id"], **user)
+    tour.call(204, "DELETE", "/users/{user_id}", **user)
+    tour.call(404, "DELETE", "/users/{user_id}", **user)
+    tour.call(204, "DELETE", "/groups/{group_id}", group_id=group["id"])
+    tour.call(404, "DELETE", "/groups/{group_id}", group_id=group["id"])
+
+
+def test_webhooks_answer_as_the_document_says(tour: Tour) -> None:
+    made = tour.call(201, "POST", "/webhooks", {"url": "http://127.0.0.1:9/hook", "events": ["all"]})
+    tour.call(422, "POST", "/webhooks", {"url": "http://127.0.0.1:9/hook", "events": ["nothing"]})
+    hook = {"webhook_id": made["id"]}
+    assert tour.call(200, "GET", "/webhooks")["webhooks"][0]["id"] == made["id"]
+    tour.call(422, "GET", "/webhooks?all=1")
+    tour.call(200, "GET", "/webhooks/{webhook_id}", **hook)
+    tour.call(404, "GET", "/webhooks/{webhook_id}", webhook_id="wh_0")
+    sent = tour.call(201, "POST", "/webhooks/{webhook_id}/test", **hook)
+    tour.call(404, "POST", "/webhooks/{webhook_id}/test", webhook_id="wh_0")
+    assert tour.call(200, "GET", "/webhooks/deliveries?limit=5")["total"] >= 1
+    tour.call(422, "GET", "/webhooks/deliveries?state=lost")
+    tour.call(200, "PATCH", "/webhooks/{webhook_id}", {"active": False}, **hook)
+    tour.call(404, "PATCH", "/webhooks/{webhook_id}", {"active": False}, webhook_id="wh_0")
+    again = "/webhooks/deliveries/{delivery_id}/again"
+    tour.call(200, "POST", again, delivery_id=sent["id"])
+    tour.call(404, "POST", again, delivery_id="msg_0")
+    tour.call(204, "DELETE", "/webhooks/{webhook_id}", **hook)
+    tour.call(404, "DELETE", "/webhooks/{webhook_id}", **hook)
+
+
 def test_the_tour_has_seen_every_route_succeed_and_fail(tour: Tour) -> None:
     """Runs last: what the tests above have called."""
     missing = [
@@ -327,6 +412,7 @@ def fresh(tmp_path: Path) -> Iterator[Callable[[str, str, Any], Any]]:
     """A bridge as it is after its first start, but for what the examples talk of."""
     rig = Rig(tmp_path, load("v1"))
     rig.add_printer("virtual")
+    rig.add_printer("till", language="escpos")
     rig.desk.fleet.add({"name": "mine", "uri": "virtual://mine"})
 
     def call(method: str, path: str, body: Any) -> Any:
@@ -340,8 +426,13 @@ def fresh(tmp_path: Path) -> Iterator[Callable[[str, str, Any], Any]]:
         key = rig.call("/keys", {"name": "key"}).json["id"]
         if path == "/origins":
             body = {**body, "key": key}
-        printer = "mine" if method == "PATCH" else "virtual"
-        return rig.call(path.format(printer=printer, job_id=job, key_id=key), body, method=method)
+        printer = "mine" if method == "PATCH" else "till" if path.endswith("/drawer") else "virtual"
+        user = rig.call("/users", {"name": "Bob"}).json["id"]
+        organization = rig.call("/organizations", {"name": "Shop 1"}).json["id"]
+        hook = rig.call("/webhooks", {"url": "https://93.184.215.14/hook", "events": ["all"]}).json["id"]
+        filled = path.format(printer=printer, job_id=job, key_id=key, user_id=user, organization_id=organization,
+                             webhook_id=hook)  # fmt: skip
+        return rig.call(filled, body, method=method)
 
     yield call
     rig.close()

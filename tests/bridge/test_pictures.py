@@ -81,8 +81,8 @@ def test_a_picture_says_what_it_lacks() -> None:
 @pytest.mark.parametrize(
     ("data", "language", "why"),
     [
-        (b"N\nA50,0,0,1,1,1,N,\"Hi\"\nP1\n", "epl2", "epl2 code"),
-        (b"\x1b@hello\n", "escpos", "escpos code"),
+        (b"N\nA50,0,0,1,1,1,N,\"Hi\"\nP1\n", "epl2", "not in the picture: A"),
+        (b"\x1bA\x1bH0100\x1bZ", "sbpl", "sbpl code"),
         (b"\0\1\2", "raw", "no known language"),
         (b"\0\1\2", "../zpl", "code"),
         (b"^XA^GFA,9,9,1,zz!^XZ", "zpl", "^GF at byte 3"),
@@ -147,9 +147,9 @@ def test_what_the_virtual_printer_cannot_draw_is_told_in_a_text(tmp_path: Path) 
     told = (tmp_path / "000001.txt").read_text()
     assert "label 2: " in told and "^FD" in told
 
-    file.with_name("000002.bin").write_bytes(b"\x1b@hi")
-    virtual_pictures(file.with_name("000002.bin"), language="escpos")
-    assert (tmp_path / "000002.txt").read_text() == "Not drawn: escpos code.\n\n·@hi\n"
+    file.with_name("000002.bin").write_bytes(b"\x1bAhi")
+    virtual_pictures(file.with_name("000002.bin"), language="sbpl")
+    assert (tmp_path / "000002.txt").read_text() == "Not drawn: sbpl code.\n\n·Ahi\n"
 
 
 def test_the_virtual_printer_stops_at_a_hundred_pictures(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 def cut_off(shop: Shop, job: Job) -> Job:
     """The job as the next start finds it, when this one ended while the job was being sent."""
     shop.store.jobs.begin_attempt(job, bytes_total=None, pages=None)()
-    recover(shop.store, shop.org, shop.client.id)
+    recover(shop.store, shop.client.id)
     return shop.job(job)
 
 
@@ -92,19 +92,19 @@ def test_what_waited_waits_again_in_its_order(shop: Shop) -> None:
     first, second, preparing = shop.send(), shop.send(), shop.send()
     shop.store.jobs.preparing(preparing)
     cut_off(shop, first)
-    assert [job.id for job in shop.store.jobs.waiting(shop.org, first.device_id)] == [second.id, preparing.id]
+    assert [job.id for job in shop.store.jobs.waiting(first.device_id)] == [second.id, preparing.id]
 
 
 def test_recovering_twice_changes_nothing_more(shop: Shop) -> None:
     job = cut_off(shop, shop.send())
-    recover(shop.store, shop.org, shop.client.id)
+    recover(shop.store, shop.client.id)
     assert shop.job(job) == job
 
 
 def test_jobs_of_other_machines_are_left_alone(shop: Shop) -> None:
     job = shop.send()
     shop.store.jobs.begin_attempt(job, bytes_total=None, pages=None)()
-    recover(shop.store, shop.org, "another client")
+    recover(shop.store, "another client")
     assert shop.state(job) == "sending"
 
 
@@ -148,7 +148,7 @@ def test_a_bridge_killed_under_load_loses_nothing_and_prints_nothing_twice(tmp_p
             labels = [b"^XA^FD%d-%d^FS^XZ" % (number, n) for n in range(20)]
             killed(tmp_path, printer.uri, labels)
         with Shop(tmp_path) as shop:
-            recover(shop.store, shop.org, shop.client.id)
+            recover(shop.store, shop.client.id)
             shop.worker(printer.uri)
             jobs = shop.store.jobs.page(shop.org, limit=1000)[0]
             assert len(jobs) == 100
@@ -173,7 +173,7 @@ def test_a_bridge_killed_while_sending_names_the_doubt_and_sends_the_next(tmp_pa
                lambda: sending(tmp_path))  # fmt: skip
     with FakePrinter(port=printer.port) as printer, Shop(tmp_path) as shop:
         large, following = shop.store.jobs.page(shop.org)[0]
-        recover(shop.store, shop.org, shop.client.id)
+        recover(shop.store, shop.client.id)
         assert shop.job(large).text == "the job may have printed" + CUT
         shop.worker(printer.uri)
         assert shop.wait(following).state == "delivered"

@@ -64,7 +64,7 @@ def test_without_systemd_nothing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ("usec", "pid", "expected"),
     [
         ("30000000", None, 15.0),
-        ("30000000", str(os.getpid()), 15.0),
+        pytest.param("30000000", str(os.getpid()), 15.0, id="ours"),
         ("30000000", "1", None),  # meant for the process that started us
         ("500000", None, 0.25),
         ("0", None, None),

@@ -18,7 +18,7 @@ from bridge.dialects import load, names
 from bridge.dialects.v1.table import ROUTES
 from bridge.dialects.v1.wishes import NewPrinter, PrinterChanges
 from bridge.errors import BridgeError, TooMany, Unavailable
-from bridge.model import Job, Options, Picture, Principal, State, Template
+from bridge.model import EVERYTHING, Job, Options, Picture, Principal, State, Template
 from bridge.prepare.pictures import picture
 from bridge.web.mounts import Paths
 from devices.contracts import Bitmap
@@ -91,7 +91,8 @@ def test_a_printer_says_how_it_is_by_id_and_by_name(rig: Rig) -> None:
     submit(rig)
     expected = {
         "id": rig.printer.id, "name": "dock", "client_id": rig.me.id, "state": "idle", "reasons": [], "text": "",
-        "paused": False, "waiting": 1, "held": 0, "from_config": True, "settings": None,
+        "paused": False, "waiting": 1, "evidence": None, "held": 0, "from_config": True, "lent": False,
+        "settings": None,
     }  # fmt: skip
     assert get(rig, "/printers").json == {"printers": [expected]}
     assert get(rig, "/printers/dock").json == get(rig, f"/printers/{rig.printer.id}").json == expected
@@ -493,7 +494,7 @@ def test_an_ended_job_still_says_what_was_done(rig: Rig) -> None:
     ticket.leased = True
     rig.store.lanes.leave(ticket)
     expected = {"pages_rendered": 0, "pages_total": None, "bytes_sent": 80, "bytes_total": 80, "labels_sent": 2,
-                "labels_total": 2}  # fmt: skip
+                "labels_total": 2, "labels_printed": None}  # fmt: skip
     assert get(rig, f"/jobs/{job.id}").json["progress"] == expected
     assert get(rig, "/jobs").json["jobs"][0]["progress"] == expected
 
@@ -542,7 +543,9 @@ def test_a_refusal_names_the_scope_that_is_missing(rig: Rig) -> None:
 
 
 def test_a_web_page_sees_its_own_jobs_and_no_others(rig: Rig) -> None:
-    shop = Principal(ORGANIZATION, "shop key", frozenset({"jobs"}), origin="https://shop.example")
+    shop = Principal(
+        ORGANIZATION, "shop key", frozenset({"jobs"}), origin="https://shop.example", grants=EVERYTHING
+    )
     rig.caller = shop
     mine = submit(rig).json["id"]
     rig.caller = replace(shop, key_id="other key", origin="https://other.example")

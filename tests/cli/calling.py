@@ -148,7 +148,11 @@ class Terminal:
 
     def interrupt(self) -> None:
         """Ctrl-C, typed."""
-        os.write(self.descriptor, b"\x03")
+        self.type("\x03")
+
+    def type(self, keys: str) -> None:
+        """What somebody types."""
+        os.write(self.descriptor, keys.encode())
 
     def end(self) -> int:
         """The exit code; the rest of the screen is in `shown`."""

@@ -46,6 +46,39 @@ def test_two_keys_of_one_name_are_told_apart(counter: Counter) -> None:
     assert "several" in counter.refuses(1, "keys", "revoke", "twin")
 
 
+def grants(counter: Counter, name: str) -> tuple[str, bool]:
+    """What the key called `name` may send, and whether it may open the cash drawer."""
+    [key] = [k for k in counter.does("keys", "--json").json["keys"] if k["name"] == name and not k["revoked_at"]]
+    return key["raw"], key["drawer"]
+
+
+def test_what_a_key_may_send_is_said_when_it_is_made_or_later(counter: Counter) -> None:
+    counter.does("keys", "add", "plain")
+    counter.does("keys", "add", "kiosk", "--raw", "raw-safe", "--no-drawer")
+    counter.does("keys", "add", "page", "--origin", SHOP)
+    counter.does("keys", "add", "pos page", "--origin", SHOP, "--drawer")
+    told = {name: grants(counter, name) for name in ("plain", "kiosk", "page", "pos page")}
+    assert told == {"plain": ("raw-any", True), "kiosk": ("raw-safe", False), "page": ("raw-safe", False),
+                    "pos page": ("raw-safe", True)}  # fmt: skip
+    said = counter.does("keys", "change", "kiosk", "--raw", "documents", "--drawer", "--name", "kiosk 2").out
+    assert "kiosk 2" in said and "may send documents, and may open the cash drawer" in said
+    assert grants(counter, "kiosk 2") == ("documents", True)
+    assert "documents,drawer" in counter.does("keys").out
+    counter.does("keys", "change", "kiosk 2", "--scope", "printers")
+    assert grants(counter, "kiosk 2") == ("documents", True)
+    for name in told:
+        counter.does("keys", "revoke", "kiosk 2" if name == "kiosk" else name)
+
+
+def test_a_change_of_nothing_or_to_nonsense_is_refused(counter: Counter) -> None:
+    counter.does("keys", "add", "still")
+    assert "--raw" in counter.refuses(2, "keys", "change", "still")
+    counter.refuses(2, "keys", "change", "still", "--raw", "everything")
+    counter.refuses(1, "keys", "change", "nobody", "--no-drawer")
+    assert grants(counter, "still") == ("raw-any", True)
+    counter.does("keys", "revoke", "still")
+
+
 def test_an_origin_gets_a_key_of_its_own(counter: Counter) -> None:
     key = counter.does("origins", "add", SHOP).out.strip()
     assert opens(counter, key, SHOP) == 200

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.bridge.shop import until
 from tests.cli.conftest import Counter
 from tests.fake.printer import FakePrinter
 
@@ -92,3 +95,13 @@ def test_strange_names_are_kept_and_found_again(counter: Counter) -> None:
         assert counter.run("printers", "remove", "--", name).code == 0
     for name in ("", "x" * 201):
         counter.refuses(1, "printers", "add", "--", name, "virtual://strange")
+
+
+def test_the_cash_drawer_is_opened_with_one_pulse(counter: Counter, tmp_path: Path) -> None:
+    counter.does("printers", "add", "till", f"file://{tmp_path / 'till.bin'}", "--language", "escpos")
+    job = counter.does("printers", "drawer", "till", "--pin", "5").out.split()[1]
+    assert "Cash drawer (pin 5) for first-run key" in counter.does("jobs", "show", job).out
+    until(lambda: (tmp_path / "till.bin").exists() and b"\x1bp\x01\x19\x7d" in (tmp_path / "till.bin").read_bytes())
+    assert "cash drawers" in counter.refuses(1, "printers", "drawer", "dock")
+    counter.refuses(2, "printers", "drawer", "till", "--pin", "3")
+    counter.does("printers", "remove", "till", "--cancel-jobs")

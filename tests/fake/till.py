@@ -16,6 +16,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 from websockets.sync.client import ClientConnection, connect
 
+CUT = 0.04  # probability, at each of five moments of a job
 AWAY = (ConnectionClosed, InvalidHandshake, InvalidMessage, OSError, EOFError, TimeoutError)
 
 
@@ -36,6 +37,8 @@ class Till:
         self.again = 0  # jobs that came a second time
         self._rng = rng
         self._known: dict[str, str] = {}
+        self._spoken: set[str] = set()  # jobs of which it has told something
+        self._begun: list[dict[str, Any]] = []  # jobs it has said it prints
         self._stopping = threading.Event()
         self._socket: ClientConnection | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -69,8 +72,11 @@ class Till:
         assert answer["type"] == "auth_ok", answer
         self._send(socket, type="printers", printers=[{"name": name} for name in self.printers])
         self.connections += 1
+        for job in list(self._begun):
+            self._finish(job)
         for job_id, state in list(self._known.items())[-10:]:  # what may have been lost on its way
-            self._send(socket, type="job_state", jobId=job_id, state=state)
+            if job_id in self._spoken:
+                self._send(socket, type="job_state", jobId=job_id, state=state)
         while not self._stopping.is_set():
             message = json.loads(socket.recv(timeout=30))
             if message["type"] == "print_job":
@@ -83,16 +89,24 @@ class Till:
         if job["id"] in self._known:
             self.again += 1
         else:
+            self._begun.append(job)
+            self._known[job["id"]] = "printing"
+            self._perhaps_cut(socket)
+            self._spoken.add(job["id"])
             self._send(socket, type="job_state", jobId=job["id"], state="printing")
             self._perhaps_cut(socket)
-            self.paper.append((job["printerName"], base64.b64decode(job["content"])))
-            self._known[job["id"]] = "completed"
+            self._finish(job)
             self._perhaps_cut(socket)
         self._send(socket, type="job_state", jobId=job["id"], state=self._known[job["id"]], message="ok")
         self._perhaps_cut(socket)
 
+    def _finish(self, job: dict[str, Any]) -> None:
+        self.paper.append((job["printerName"], base64.b64decode(job["content"])))
+        self._known[job["id"]] = "completed"
+        self._begun.remove(job)
+
     def _perhaps_cut(self, socket: ClientConnection) -> None:
-        if self._rng is not None and self._rng.random() < 0.06:
+        if self._rng is not None and self._rng.random() < CUT:
             self.cuts += 1
             if self._rng.random() < 0.5:
                 time.sleep(self._rng.random() * 0.02)

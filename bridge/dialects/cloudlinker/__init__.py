@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Blueprint, has_request_context, request
 
-from bridge.access.limits import Limiter
+from bridge.access.limits import PLANS, Limiter
 from bridge.dialects import Desk, Dialect
 from bridge.dialects.cloudlinker.account import Account
 from bridge.dialects.cloudlinker.clients import Clients
@@ -22,9 +22,11 @@ from bridge.dialects.cloudlinker.views import PublicView, View, counted, guarded
 from bridge.errors import BridgeError, Invalid, TooMany, Unauthorized
 
 _ADMIN: frozenset[str] = frozenset()
-_PRINTERS = frozenset({"printers"})
+_PRINTERS = frozenset({"printers", "read"})
+_LOOK = frozenset({"jobs", "read"})
+_PRINT = frozenset({"jobs", "print"})
 _JOBS = frozenset({"jobs"})
-_ANY = frozenset({"jobs", "printers"})
+_ANY = frozenset({"jobs", "printers", "print", "read"})
 
 
 class Cloudlinker:
@@ -52,7 +54,7 @@ class Cloudlinker:
 
     def routes(self, desk: Desk) -> Blueprint:
         blueprint = Blueprint(self.name, __name__)
-        blueprint.before_request(counted(Limiter(desk.plan)))
+        blueprint.before_request(counted(Limiter(PLANS[desk.plan])))
         blueprint.after_request(show_allowance)
         for line, scopes, view in _endpoints(desk):
             method, path = line.split()
@@ -79,11 +81,11 @@ def _endpoints(desk: Desk) -> list[tuple[str, frozenset[str], View]]:
         ("POST /devices/create", _ADMIN, devices.create),
         ("POST /devices/update", _ADMIN, devices.update),
         ("POST /devices/delete", _ADMIN, devices.delete),
-        ("POST /jobs/list", _JOBS, jobs.list),
-        ("POST /jobs/get", _JOBS, jobs.get),
-        ("POST /jobs/create", _JOBS, jobs.create),
+        ("POST /jobs/list", _LOOK, jobs.list),
+        ("POST /jobs/get", _LOOK, jobs.get),
+        ("POST /jobs/create", _PRINT, jobs.create),
         ("POST /jobs/update", _JOBS, jobs.update),
-        ("POST /jobs/launch", _JOBS, jobs.launch),
+        ("POST /jobs/launch", _PRINT, jobs.launch),
         ("POST /jobs/delete", _JOBS, jobs.delete),
     ]
 

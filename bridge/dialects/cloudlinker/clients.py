@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from flask import request
@@ -52,9 +53,9 @@ class Clients:
     def list(self, caller: Principal, given: dict[str, Any]) -> dict[str, Any]:
         asked, page = _List.read(given), Page.read(given)
         clients, total = self._desk.store.clients.page(
-            caller.organization_id, hostname=asked.hostname, limit=page.size, offset=page.start
+            caller.organization_id, hostname=asked.hostname, lending=True, limit=page.size, offset=page.start
         )
-        return paginated([client_json(c) for c in clients], total, page, links())
+        return paginated([_shown(caller, client) for client in clients], total, page, links())
 
     def create(self, caller: Principal, given: dict[str, Any]) -> dict[str, Any]:
         """Register, also again: an agent that lost its memory of the reply sends the same id once more."""
@@ -102,6 +103,13 @@ class Clients:
     def delete(self, caller: Principal, given: dict[str, Any]) -> Any:
         self._desk.control.delete_client(caller.organization_id, _Delete.read(given).client_id)
         return deleted(self._desk, given, "client_id")
+
+
+def _shown(caller: Principal, client: Client) -> dict[str, Any]:
+    """A client; of one that only lends a printer no more than its name."""
+    if client.organization_id != caller.organization_id:
+        client = replace(client, ip_address=None, description=None)
+    return client_json(client)
 
 
 def _columns(asked: Fields, *names: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import AliasChoices, Field
@@ -54,7 +55,7 @@ class Devices:
             caller.organization_id, client_id=asked.client_id, device_type=asked.device_type, name=asked.name,
             limit=page.size, offset=page.start,
         )  # fmt: skip
-        return paginated([device_json(d) for d in devices], total, page, links())
+        return paginated([_shown(caller, device) for device in devices], total, page, links())
 
     def create(self, caller: Principal, given: dict[str, Any]) -> dict[str, Any]:
         asked = _Create.read(given)
@@ -80,15 +81,22 @@ class Devices:
     def _meant(self, caller: Principal, asked: _Ref) -> Device:
         device = self._desk.control.device(caller.organization_id, asked.device_id)
         if asked.client_id is not None:
-            check_owner(self._desk, device, asked.client_id)
+            check_owner(self._desk, caller, device, asked.client_id)
         return device
 
 
-def check_owner(desk: Desk, device: Device, client_id: str) -> None:
+def _shown(caller: Principal, device: Device) -> dict[str, Any]:
+    """A device; of a lent one not where it is."""
+    if device.organization_id != caller.organization_id:
+        device = replace(device, hardware_path=None, additional_info=None)
+    return device_json(device)
+
+
+def check_owner(desk: Desk, caller: Principal, device: Device, client_id: str) -> None:
     """Raise NotFound for an unknown client, Invalid for one whose printer this is not."""
     if client_id == device.client_id:
         return
-    client = desk.control.client(device.organization_id, client_id)
+    client = desk.control.client(caller.organization_id, client_id)
     if device.client_id != client.id:
         raise Invalid(f"{device.name!r} is a device of client {device.client_id}, not of {client.id}",
                       field="client_id", remedy="leave client_id out, or send the right one")  # fmt: skip

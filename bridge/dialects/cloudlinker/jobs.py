@@ -32,6 +32,7 @@ from bridge.model import (
     WAITING,
     Device,
     Document,
+    Grants,
     Inline,
     Job,
     JobRequest,
@@ -102,7 +103,7 @@ class Jobs:
 
     def list(self, caller: Principal, given: dict[str, Any]) -> dict[str, Any]:
         asked, page, now = _List.read(given), Page.read(given), time()
-        if asked.client_id is not None and not caller.own_jobs_only:
+        if asked.client_id is not None and not caller.own_jobs_only and caller.scopes & {"jobs", "admin"}:
             self._seen(caller, asked.client_id, now)
         filters = Filters(
             organization_id=caller.organization_id, client_id=asked.client_id, device_id=asked.device_id,
@@ -126,30 +127,35 @@ class Jobs:
         asked = _Create.read(given)
         device = self._desk.control.device(caller.organization_id, asked.device_id)
         if asked.client_id is not None:
-            check_owner(self._desk, device, asked.client_id)
+            check_owner(self._desk, caller, device, asked.client_id)
         wanted = self._request(
-            asked.wish(), device, launch=asked.launch_immediately, key_id=caller.key_id, origin=caller.origin,
+            asked.wish(), device, launch=asked.launch_immediately, grants=caller.grants,
+            organization_id=caller.organization_id, key_id=caller.key_id, origin=caller.origin,
             idempotency_key=request.headers.get("Idempotency-Key"),
         )  # fmt: skip
         job, _ = self._desk.intake.accept(wanted)
         return _reply(job)
 
     def launch(self, caller: Principal, given: dict[str, Any]) -> Any:
-        job = self._job(caller, _Ref.read(given).job_id)
-        self._desk.control.launch(caller.organization_id, job.id)
+        self._launched(caller, self._job(caller, _Ref.read(given).job_id))
         return []
+
+    def _launched(self, caller: Principal, job: Job) -> Job:
+        self._desk.intake.may_repeat(job, caller.grants)
+        return self._desk.control.launch(job.organization_id, job.id)
 
     def delete(self, caller: Principal, given: dict[str, Any]) -> Any:
         job = self._job(caller, _Ref.read(given).job_id)
         self._desk.control.delete(caller.organization_id, job.id)
         return deleted(self._desk, given, "job_id")
 
-    def _request(self, wish: Wish, device: Device, *, launch: bool, **who: Any) -> JobRequest:
+    def _request(self, wish: Wish, device: Device, *, launch: bool, grants: Grants, **who: Any) -> JobRequest:
         own = device.client_id == self._desk.self_client_id
         return JobRequest(
-            organization_id=device.organization_id, device_id=device.id, dialect="cloudlinker",
+            device_id=device.id, dialect="cloudlinker",
             document=wish.document, declared=wish.declared, title=wish.title, copies=wish.copies,
-            options=wish.options, priority=wish.priority, launch=launch, payload=wish.kept(own=own), **who,
+            options=wish.options, priority=wish.priority, launch=launch, payload=wish.kept(own=own),
+            grants=grants, **who,
         )  # fmt: skip
 
     # -- changing --
@@ -157,15 +163,16 @@ class Jobs:
     def update(self, caller: Principal, given: dict[str, Any]) -> dict[str, Any]:
         """Payload and device first, then the launch, then the status."""
         asked = _Update.read(given)
-        job = self._edited(self._job(caller, asked.job_id), asked)
+        job = self._edited(caller, asked)
         if asked.launch_immediately and job.state is State.CREATED:
             # Only then: an update that is sent once more after a lost reply must not print a second time.
-            job = self._desk.control.launch(caller.organization_id, job.id)
+            job = self._launched(caller, job)
         if asked.status is not None:
-            job = self._told(job, asked, asked.status)
+            job = self._told(caller, job, asked, asked.status)
         return _reply(job)
 
-    def _edited(self, job: Job, asked: _Update) -> Job:
+    def _edited(self, caller: Principal, asked: _Update) -> Job:
+        job = self._job(caller, asked.job_id)
         wish = asked.wish() if asked.is_given else None
         moves = asked.device_id not in (None, job.device_id)
         own = job.client_id == self._desk.self_client_id
@@ -177,18 +184,24 @@ class Jobs:
         if device.client_id != job.client_id:
             raise Invalid(f"{device.name!r} is a device of another client", field="device_id",
                           remedy="create a new job for it")  # fmt: skip
-        wanted = self._as_it_is(job, device) if wish is None else self._request(wish, device, launch=False)
+        if wish is None:
+            wanted = self._as_it_is(job, device, caller.grants)
+        else:
+            wanted = self._request(
+                wish, device, launch=False, grants=caller.grants, organization_id=job.organization_id
+            )
         try:
             return self._desk.intake.revise(job, wanted)
         except Conflict as error:  # launched a moment ago
             raise _too_late() from error
 
-    def _as_it_is(self, job: Job, device: Device) -> JobRequest:
+    def _as_it_is(self, job: Job, device: Device, grants: Grants) -> JobRequest:
         """The job as a request again, for another device."""
         return JobRequest(
             organization_id=job.organization_id, device_id=device.id, dialect=job.dialect,
             document=self._document(job), declared=job.declared, title=job.title, copies=job.copies,
             options=Options.from_json(job.options), priority=job.priority, launch=False, payload=job.payload,
+            grants=grants.stricter(Grants.from_text(job.grants)),
         )  # fmt: skip
 
     def _document(self, job: Job) -> Document | None:
@@ -212,10 +225,10 @@ class Jobs:
 
     # -- what agents say --
 
-    def _told(self, job: Job, asked: _Update, status: int) -> Job:
+    def _told(self, caller: Principal, job: Job, asked: _Update, status: int) -> Job:
         """Somebody sets a job's status: anybody may launch, the agent of another client also reports."""
         if status == LAUNCHED:
-            return self._desk.control.launch(job.organization_id, job.id)
+            return self._launched(caller, job)
         if job.client_id != self._desk.self_client_id:
             return self._reported(job, status, asked.error or asked.result or "")
         if status == status_of(job, time()):

@@ -50,14 +50,14 @@ class V1:
     mount = "/v1"
     credentials = frozenset({"basic", "bearer", "x-api-key"})
     public = frozenset({"GET /hello", "GET /openapi.json"})
-    web = frozenset({"GET /hello", "GET /jobs", "POST /jobs", "GET /jobs/*", "POST /jobs/*"})
+    web = frozenset({"GET /hello", "GET /jobs", "POST /jobs", "GET /jobs/*", "POST /jobs/*", "POST /printers/*"})
 
     def error(self, error: BridgeError) -> tuple[Any, Mapping[str, str]]:
         """{"error": {"code", "text", "remedy"}}, with "field" when one is at fault."""
         said = {"code": error.code, "text": error.text or error.code, "remedy": error.remedy or _remedy(error)}
         if error.field:
             said["field"] = error.field
-        busy = isinstance(error, Unavailable)
+        busy = isinstance(error, Unavailable | TooMany)
         return {"error": said}, {"Retry-After": str(getattr(error, "retry_after_s", RETRY_AFTER_S))} if busy else {}
 
     def routes(self, desk: Desk) -> Blueprint:

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from bridge.dialects.v1.wishes import HeldReason, Scope
-from bridge.model import State
+from bridge.dialects.v1.wishes import HeldReason, Plan, Role, Scope
+from bridge.model import Raw, State
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -172,7 +172,10 @@ class Printer:
 
     state: null for a printer of another machine. reasons: IPP's printer-state-reasons. text: why it is not simply
     ready, and what to do. waiting: jobs in its queue, the one being sent included. held: jobs that wait for a person.
-    settings: as in [[printers]]; null for keys without the scope admin, and for a printer of another machine.
+    settings: as in [[printers]]; null for keys without the scope admin, and for a printer of another machine. lent: it
+    belongs to another organization, and can only be printed on.
+    evidence: the best it can say of a label: counter (its label counter went up), idle (it says that nothing is left to
+    print), or how its connection ended; null before its first label.
     """
 
     id: str
@@ -183,8 +186,10 @@ class Printer:
     text: str
     paused: bool
     waiting: Count
+    evidence: str | None
     held: Count
     from_config: bool
+    lent: bool
     settings: dict[str, Any] | None
 
 
@@ -238,6 +243,7 @@ class Progress:
     bytes_total: Count | None
     labels_sent: Count | None
     labels_total: Count | None
+    labels_printed: Count | None
 
 
 @dataclass
@@ -289,7 +295,10 @@ class Step:
 
 @dataclass
 class Attempt:
-    """One sending of a job. bytes_sent: null while it lasts, and when nobody knows."""
+    """One sending of a job. bytes_sent: null while it lasts, and when nobody knows.
+
+    counter: where the printer's label counter stood before it; null when the printer tells none.
+    """
 
     number: int
     launch: int
@@ -304,6 +313,7 @@ class Attempt:
     result: State | None
     evidence: str | None
     text: str
+    counter: Count | None
 
 
 @dataclass
@@ -341,13 +351,23 @@ class Discarded:
 
 @dataclass
 class Key:
-    """An API key, but never its text. origins: web pages that may use it; none: programs only."""
+    """An API key, but never its text. origins: web pages that may use it; none: programs only.
+
+    raw: the printer code it may send: none, only what prints, or any. drawer: whether it may open the cash drawer.
+    kind: the API whose key or token it is, "" for ours. user: id of the user it ends with.
+    """
 
     id: str
     name: str
+    organization: str
+    kind: str
+    user: str | None
     scopes: list[Scope]
     origins: list[str]
+    raw: Raw
+    drawer: bool
     created_at: float
+    expires_at: float | None
     revoked_at: float | None
     from_config: bool
 
@@ -387,3 +407,155 @@ class Origins:
     """Every web origin that may print."""
 
     origins: list[Origin]
+
+
+# ---- organizations and people -----------------------------------------------------------------------------------
+
+
+@dataclass
+class PrinterName:
+    """Which printer."""
+
+    id: str
+    name: str
+
+
+@dataclass
+class Organization:
+    """A tenant or account. own: the one this bridge belongs to. parent: whose sub-account it is.
+
+    jobs_used: jobs that counted against the quota. borrows: printers of others it may print on.
+    """
+
+    id: str
+    name: str
+    own: bool
+    parent: str | None
+    plan: Plan | None
+    jobs_quota: Count | None
+    jobs_used: Count
+    borrows: list[PrinterName]
+    created_at: float
+    disabled_at: float | None
+
+
+@dataclass
+class Organizations:
+    """The organizations the caller may know of: all for the bridge's own, else itself alone."""
+
+    organizations: list[Organization]
+
+
+@dataclass
+class User:
+    """Somebody. groups: ids. has_password: without one nobody can log in."""
+
+    id: str
+    organization: str
+    name: str
+    email: str | None
+    role: Role
+    groups: list[str]
+    has_password: bool
+    has_pin: bool
+    expires_at: float | None
+    created_at: float
+    disabled_at: float | None
+
+
+@dataclass
+class Users:
+    """A page of users. total: how many there are on all pages."""
+
+    users: list[User]
+    total: Count
+
+
+@dataclass
+class Group:
+    """Some of an organization's users. members: ids."""
+
+    id: str
+    organization: str
+    name: str
+    external_id: str | None
+    members: list[str]
+    created_at: float
+
+
+@dataclass
+class Groups:
+    """All groups."""
+
+    groups: list[Group]
+
+
+@dataclass
+class Card:
+    """A card, but never its number."""
+
+    id: str
+    created_at: float
+
+
+@dataclass
+class Cards:
+    """All cards of a user."""
+
+    cards: list[Card]
+
+
+# ---- webhooks ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Webhook:
+    """Somebody who is told what happens. dialect: the API it was made by, in whose words it is told."""
+
+    id: str
+    url: str
+    events: list[str]
+    dialect: str
+    active: bool
+    text: str
+    created_at: float
+
+
+@dataclass
+class NewWebhookMade(Webhook):
+    """A new webhook. secret: what its messages are signed with, shown this once."""
+
+    secret: str
+
+
+@dataclass
+class Webhooks:
+    """All webhooks."""
+
+    webhooks: list[Webhook]
+
+
+@dataclass
+class Delivery:
+    """One message. state: dead is given up. status: HTTP, of the last try. body: what was, or will be, sent."""
+
+    id: str
+    webhook_id: str
+    type: str
+    job_id: str | None
+    state: Literal["pending", "delivered", "dead"]
+    attempts: Count
+    status: int | None
+    text: str
+    next_at: float | None
+    created_at: float
+    ended_at: float | None
+    body: str
+
+
+@dataclass
+class Deliveries:
+    """The delivery log, newest first. total: how many lines it has."""
+
+    deliveries: list[Delivery]
+    total: Count

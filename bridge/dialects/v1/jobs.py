@@ -38,7 +38,7 @@ def _job_request(job: NewJob, document: Document, device_id: str, expires_at: fl
         organization_id=who.organization_id, device_id=device_id, dialect="v1", document=document,
         declared=job.document_type, title=job.title, copies=job.copies, options=job.to_options(),
         priority=job.priority, launch=job.launch, key_id=who.key_id, origin=who.origin,
-        idempotency_key=idempotency_key(), hold=job.hold, expires_at=expires_at,
+        idempotency_key=idempotency_key(), hold=job.hold, expires_at=expires_at, grants=who.grants,
     )  # fmt: skip
 
 
@@ -95,6 +95,7 @@ def release(desk: Desk, wish: Nothing, job_id: str) -> Response:
 def launch(desk: Desk, wish: Nothing, job_id: str) -> Response:
     """Queue a job that was only stored, or print an ended one once more."""
     job = _mine(desk, job_id)
+    desk.intake.may_repeat(job, caller().grants)
     return jsonify(_job(desk, desk.control.launch(job.organization_id, job.id)))
 
 
@@ -104,6 +105,8 @@ def resolve(desk: Desk, wish: Resolve, job_id: str) -> Response:
     printed: it counts as delivered. again: all of it is printed once more. cancel: it is given up.
     """
     job = _mine(desk, job_id)
+    if wish.answer == "again":
+        desk.intake.may_repeat(job, caller().grants)
     return jsonify(_job(desk, desk.control.resolve(job.organization_id, job.id, wish.answer)))
 
 
@@ -120,6 +123,7 @@ def reprint(desk: Desk, wish: Reprint, job_id: str) -> Response:
     again, created = desk.intake.reprint(
         job, device=printers.find(desk, wish.printer) if wish.printer is not None else None, label=wish.label,
         copies=wish.copies, key_id=who.key_id, origin=who.origin, idempotency_key=idempotency_key(),
+        grants=who.grants,
     )  # fmt: skip
     return printers.shown_job(desk, again, created)
 
@@ -182,6 +186,7 @@ def _done(desk: Desk, job: Job) -> dict[str, int | None] | None:
     return {
         "pages_rendered": job.pages or 0, "pages_total": job.pages, "bytes_sent": last["bytes_sent"],
         "bytes_total": total, "labels_sent": sent, "labels_total": labels,
+        "labels_printed": labels if job.state is State.PRINTED else None,
     }  # fmt: skip
 
 

@@ -7,38 +7,44 @@ from typing import Any
 from flask import Response, jsonify
 
 from bridge.dialects import Desk
-from bridge.dialects.v1 import once
+from bridge.dialects.v1 import homes, once
 from bridge.dialects.v1.route import caller, idempotency_key
-from bridge.dialects.v1.wishes import Binding, KeyChanges, NewKey, Nothing, Unbinding
+from bridge.dialects.v1.wishes import Binding, KeyChanges, KeysQuery, NewKey, Nothing, Unbinding
 from bridge.store.keys import StoredKey
 
 
-def listing(desk: Desk, wish: Nothing) -> Response:
+def listing(desk: Desk, wish: KeysQuery) -> Response:
     """All keys, revoked ones too. Never their text: only a digest of it is kept."""
-    return jsonify(keys=[_shown(key) for key in desk.keys.listing(caller().organization_id)])
+    home = homes.named(desk, wish.organization)
+    return jsonify(keys=[_shown(key) for key in desk.keys.listing(home)])
 
 
 def create(desk: Desk, wish: NewKey) -> Response:
     """Make a key. Its text is in this answer and in no other."""
+    home = homes.named(desk, wish.organization)
+    if wish.user is not None:
+        homes.people(desk).user(home, wish.user)
     key, text, created = desk.keys.create(
-        caller().organization_id, wish.name, wish.scopes, wish.origins, idempotency_key(), once.fingerprint("key", wish)
-    )
+        home, wish.name, wish.scopes, wish.origins, idempotency_key(), once.fingerprint("key", wish), raw=wish.raw,
+        drawer=wish.drawer, kind=wish.kind, user_id=wish.user, expires_at=wish.expires_at,
+    )  # fmt: skip
     response = jsonify({**_shown(key), "key": text})
     response.status_code = 201 if created else 200
     return response
 
 
 def change(desk: Desk, wish: KeyChanges, key_id: str) -> Response:
-    """Change a key's name, scopes or origins, with effect from the next request."""
+    """Change a key's name, scopes, origins or grants, with effect from the next request."""
     changed = desk.keys.change(
-        caller().organization_id, key_id, name=wish.name, scopes=wish.scopes, origins=wish.origins
-    )
+        homes.of(desk, desk.store.keys, key_id), key_id, name=wish.name, scopes=wish.scopes, origins=wish.origins,
+        raw=wish.raw, drawer=wish.drawer,
+    )  # fmt: skip
     return jsonify(_shown(changed))
 
 
 def revoke(desk: Desk, wish: Nothing, key_id: str) -> Response:
     """The key opens nothing any more, at once; what it listens to ends within a second."""
-    desk.keys.revoke(caller().organization_id, key_id)
+    desk.keys.revoke(homes.of(desk, desk.store.keys, key_id), key_id)
     return Response(status=204)
 
 
@@ -65,7 +71,10 @@ def unbind(desk: Desk, wish: Unbinding) -> Response:
 
 
 def _shown(key: StoredKey) -> dict[str, Any]:
+    grants = key.grants
     return {
-        "id": key.id, "name": key.name, "scopes": sorted(key.scopes), "origins": sorted(key.origins),
-        "created_at": key.created_at, "revoked_at": key.revoked_at, "from_config": key.from_config,
+        "id": key.id, "name": key.name, "organization": key.organization_id, "kind": key.kind, "user": key.user_id,
+        "scopes": sorted(key.scopes), "origins": sorted(key.origins), "raw": grants.raw, "drawer": grants.drawer,
+        "created_at": key.created_at, "expires_at": key.expires_at, "revoked_at": key.revoked_at,
+        "from_config": key.from_config,
     }  # fmt: skip

@@ -14,21 +14,18 @@ from bridge.dialects.v1 import answers
 from bridge.dialects.v1.bridge import PROMETHEUS, ZIP
 from bridge.dialects.v1.route import Route
 from bridge.dialects.v1.table import PNG, ROUTES, STREAM
-from bridge.dialects.v1.wishes import JobOptions, NewJob, Nothing, PrinterChanges, Wish
+from bridge.dialects.v1.wishes import JobOptions, NewJob, Nothing, OrganizationChanges, PrinterChanges, Wish
 
 JSON = "application/json"
 _REF = "#/components/schemas/{model}"
-_SCOPES = {
-    "none": "No key is needed.",
-    "jobs": "Needs a key with the scope `jobs`.",
-    "printers": "Needs a key with the scope `printers`.",
-    "admin": "Needs a key with the scope `admin`.",
-}
 _TAGS = {
     "jobs": "What is printed.",
     "printers": "What it is printed on.",
     "keys": "Who may print: API keys, and the web pages that may use them.",
+    "organizations": "Who shares this bridge, and what they may print on.",
+    "people": "Users, groups and cards.",
     "events": "What happens.",
+    "webhooks": "Who is told what happens.",
     "bridge": "The bridge itself.",
 }
 _DESCRIPTION = """The API of print-bridge, a print bridge for label printers that runs next to them.
@@ -36,7 +33,9 @@ _DESCRIPTION = """The API of print-bridge, a print bridge for label printers tha
 Every refusal is `{"error": {"code", "text", "remedy"}}`, with `field` when one is at fault: `code` is for programs and
 does not change, `text` says what and where, `remedy` what to do about it.
 
-Scopes: a key does what its scopes say; `admin` may do everything. A web page may call the bridge only with a key that
+Scopes: a key does what its scopes say; `admin` may do everything, `read` looks at jobs and printers and changes
+nothing, `print` makes new jobs and does nothing else. A key sees its own organization alone; `admin` keys of the
+organization the bridge belongs to look after all of them. A web page may call the bridge only with a key that
 is bound to its origin, and sees nothing but its own jobs.
 
 Numbers and booleans may also be sent as text, as forms and query strings do."""
@@ -45,6 +44,12 @@ _PATH_WORDS = {
     "printer": ("id or name of a printer", {"type": "string"}, "virtual"),
     "job_id": ("id of a job", {"type": "string"}, "0197e0aa-e9f3-7168-8504-ccffa0052376"),
     "key_id": ("id of a key", {"type": "string"}, "0197df47-871f-72d1-95df-2bfb0c18529a"),
+    "organization_id": ("id of an organization", {"type": "string"}, "0197df47-0000-72d1-95df-2bfb0c18529a"),
+    "user_id": ("id of a user", {"type": "string"}, "0197df47-871f-72d1-95df-2bfb0c18529a"),
+    "group_id": ("id of a group", {"type": "string"}, "0197df47-871f-72d1-95df-2bfb0c18529a"),
+    "card_id": ("id of a card", {"type": "string"}, "0197df47-871f-72d1-95df-2bfb0c18529a"),
+    "webhook_id": ("id of a webhook", {"type": "string"}, "wh_0197df47871f72d195df2bfb0c18529a"),
+    "delivery_id": ("id of a delivery", {"type": "string"}, "msg_0197df47871f72d195df2bfb0c18529a"),
     "number": ("number of a label, from 1", {"type": "integer", "minimum": 0}, 1),
 }
 
@@ -109,7 +114,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": route.name,
         "tags": [route.name.partition("_")[0]],
         "summary": summary.rstrip("."),
-        "description": f"{text} {_SCOPES[route.scope]}".strip(),
+        "description": f"{text} {_who_may(route)}".strip(),
         "parameters": list(_parameters(route)),
         "responses": {**{str(status): _success(route, status) for status in route.statuses},
                       "default": {"$ref": "#/components/responses/Error"}},
@@ -119,6 +124,14 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.reads or (route.method in ("POST", "PATCH") and route.wish is not Nothing):
         operation["requestBody"] = _body(route)
     return operation
+
+
+def _who_may(route: Route) -> str:
+    if route.scope == "none":
+        return "No key is needed."
+    scopes = " or ".join(f"`{scope}`" for scope in sorted(route.scopes - {"admin"}) or ["admin"])
+    owner = ", of the organization the bridge belongs to" if route.owner else ""
+    return f"Needs a key with the scope {scopes}{owner}."
 
 
 # ---- what is sent -----------------------------------------------------------------------------------------------
@@ -134,7 +147,7 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
         yield from _query(route.wish)
     if route.reads:
         for name, words in _flat_job().items():
-            if name not in ("document_base64", "document_url", "template"):
+            if name not in ("document_base64", "document_url", "template", "text"):
                 yield {"name": name, "in": "query", "required": False, "schema": words}
 
 
@@ -176,9 +189,13 @@ def _form() -> dict[str, Any]:
     """POST /jobs as a form: flat, with a file."""
     flat = _flat_job()
     file = {"file": {**_BINARY, "description": "the document"}}
-    fields = {"fields": {"type": "string", "contentMediaType": JSON, "description": "JSON, for the template"}}
-    return {"type": "object", "properties": {**file, **flat, **fields}, "required": ["printer"],
+    nested = {name: {"type": "string", "contentMediaType": JSON, "description": f"JSON, {text}"}
+              for name, text in (("fields", "for the template"), ("receipt", "a list of elements"))}  # fmt: skip
+    return {"type": "object", "properties": {**file, **flat, **nested}, "required": ["printer"],
             "additionalProperties": False}  # fmt: skip
+
+
+_NESTED = frozenset({"options", "fields", "receipt"})
 
 
 def _flat_job() -> dict[str, Any]:
@@ -186,7 +203,7 @@ def _flat_job() -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for model in (NewJob, JobOptions):
         properties = _inlined(model.model_json_schema())["properties"]
-        flat |= {name: _flat(words) for name, words in properties.items() if name not in ("options", "fields")}
+        flat |= {name: _flat(words) for name, words in properties.items() if name not in _NESTED}
     return flat
 
 
@@ -203,7 +220,7 @@ def _success(route: Route, status: int) -> dict[str, Any]:
     elif route.gives is not None:
         text = route.gives in (STREAM, PROMETHEUS.partition(";")[0])
         answer["content"] = {route.gives: {"schema": {"type": "string"} if text else _bytes(route.gives)}}
-    if status == 201 and route.gives is not answers.NewKeyMade:
+    if status == 201 and route.gives not in (answers.NewKeyMade, answers.Delivery):
         answer["headers"] = {"Location": {"description": "Where to look at it.", "schema": {"type": "string"}}}
     return answer
 
@@ -236,8 +253,9 @@ def _schemas() -> dict[str, Any]:
     for (name, _), schema in schemas.items():
         if "$ref" not in schema:
             found[str(name)] = schema
-    for words in found[PrinterChanges.__name__]["properties"].values():
-        words.pop("default", None)  # what is left out of a change stays as it is
+    for changes in (PrinterChanges, OrganizationChanges):
+        for words in found[changes.__name__]["properties"].values():
+            words.pop("default", None)  # what is left out of a change stays as it is
     return {name: _tidy(found[name]) for name in sorted(found)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -9,13 +10,18 @@ from urllib.parse import quote
 from flask import Response, jsonify
 
 from bridge import printers
+from bridge.access.limits import DRAWER
 from bridge.dialects import Desk
 from bridge.dialects.v1 import once
 from bridge.dialects.v1.route import caller, idempotency_key
-from bridge.dialects.v1.wishes import DiscoverQuery, NewPrinter, Nothing, Pause, PrinterChanges, RemovePrinter
-from bridge.errors import Conflict, NotFound
+from bridge.dialects.v1.wishes import DiscoverQuery, Drawer, NewPrinter, Nothing, Pause, PrinterChanges, RemovePrinter
+from bridge.errors import Conflict, NotFound, TooMany
+from bridge.intake.grants import check_drawer
 from bridge.model import Device, Job, JobRequest, Template, to_dict
 from bridge.store.made import Making
+
+DRAWER_LANGUAGE = "escpos"
+DRAWER_S = 30.0  # a drawer that was wanted long ago must not open when somebody switches the printer on
 
 
 def find(desk: Desk, wanted: str) -> Device:
@@ -90,9 +96,51 @@ def test(desk: Desk, wish: Nothing, printer: str) -> Response:
     device, who = find(desk, printer), caller()
     label = _same_label(desk, printers.test_label(device, _machine(desk)))
     job, created = desk.intake.accept(
-        replace(label, key_id=who.key_id, origin=who.origin, idempotency_key=idempotency_key())
+        replace(label, organization_id=who.organization_id, key_id=who.key_id, origin=who.origin,
+                idempotency_key=idempotency_key())
     )
     return shown_job(desk, job, created)
+
+
+def drawer(desk: Desk, wish: Drawer, printer: str) -> Response:
+    """Open the cash drawer that is plugged into a receipt printer.
+
+    It is a job, so it is known who opened it when. It waits for its printer no longer than 30 seconds. Needs a key that
+    may open drawers, and at most ten times a minute.
+    """
+    device, who, wanted = find(desk, printer), caller(), idempotency_key()
+    check_drawer(who.grants)
+    _has_drawer(desk, device)
+    key = desk.store.keys.get(who.organization_id, who.key_id or "")
+    pulse = printers.drawer_pulse(
+        device, pin=wish.pin, on_ms=wish.on_ms, off_ms=wish.off_ms, who=key.name if key is not None else "somebody"
+    )
+    job, created = desk.intake.accept(
+        replace(pulse, organization_id=who.organization_id, key_id=who.key_id, origin=who.origin,
+                idempotency_key=wanted, expires_at=_drawer_expiry(desk, device, wish))
+    )  # fmt: skip
+    return shown_job(desk, job, created)
+
+
+def _has_drawer(desk: Desk, device: Device) -> None:
+    lane = desk.store.lanes.lane(device.id)
+    if lane is None or lane.language != DRAWER_LANGUAGE:
+        why = "is driven by another machine" if lane is None else f"speaks {lane.language or 'another language'}"
+        raise Conflict(f"{device.name} {why}; cash drawers are opened through ESC/POS printers of this machine only",
+                       code="no_drawer", remedy="name the receipt printer whose cable the drawer has")  # fmt: skip
+
+
+def _drawer_expiry(desk: Desk, device: Device, wish: Drawer) -> float:
+    """Until when a drawer may be opened, Unix seconds. Counts a request that is no repetition. Raises TooMany."""
+    wanted = once.making(f"drawer of {device.id}", wish)
+    known = once.made(desk, wanted)
+    if known is not None:
+        return float(known)
+    wait_s = desk.drawers.take(device.id, time.monotonic()).retry_after_s
+    if wait_s is not None:
+        raise TooMany(f"the cash drawer of {device.name} was opened {DRAWER[0].limit} times in the last minute",
+                      retry_after_s=wait_s)  # fmt: skip
+    return float(once.remember(desk, wanted, repr(desk.store.lanes.now() + DRAWER_S)))
 
 
 def _same_label(desk: Desk, label: JobRequest) -> JobRequest:
@@ -121,10 +169,13 @@ def _machine(desk: Desk) -> str:
 
 def _shown(desk: Desk, device: Device) -> dict[str, Any]:
     """settings: how to reach a printer may hold a password, so only those see it who may change it."""
-    may_see = "admin" in caller().scopes
+    who = caller()
+    lent = device.organization_id != who.organization_id
+    shown = printers.to_dict(device, desk.store.lanes.lane(device.id))
     return {
-        **printers.to_dict(device, desk.store.lanes.lane(device.id)),
-        "held": len(desk.store.jobs.held(device.organization_id, device_id=device.id)),
+        **(printers.as_lent(shown) if lent else shown),
+        "held": len(desk.store.jobs.held(who.organization_id, device_id=device.id)),
         "from_config": device.from_config,
-        "settings": desk.fleet.settings(device.id) if may_see else None,
+        "lent": lent,
+        "settings": desk.fleet.settings(device.id) if "admin" in who.scopes and not lent else None,
     }

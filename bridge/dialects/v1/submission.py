@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -59,20 +60,21 @@ def _form(request: Request) -> Submission:
 
 
 def _nested(given: dict[str, Any]) -> dict[str, Any]:
-    """Forms and query strings are flat: the options stand among the other words, the template's fields are JSON."""
+    """Forms and query strings are flat: the options stand among the other words, fields and receipt are JSON."""
     nested = {name: value for name, value in given.items() if name not in JobOptions.model_fields}
     options = {name: value for name, value in given.items() if name in JobOptions.model_fields}
     if options:
         nested["options"] = options
-    if isinstance(nested.get("fields"), str):
-        nested["fields"] = read_json(nested["fields"].encode(), what="fields")
+    for name in ("fields", "receipt"):
+        if isinstance(nested.get(name), str):
+            nested[name] = read_json(nested[name].encode(), what=name)
     return nested
 
 
 def _checked(job: NewJob, file: IO[bytes] | None) -> Submission:
     """Exactly one document."""
     ways = {"document_base64": job.document_base64, "document_url": job.document_url, "template": job.template,
-            "file": file}  # fmt: skip
+            "receipt": job.receipt, "text": job.text, "file": file}  # fmt: skip
     given = [name for name, value in ways.items() if value is not None]
     if len(given) != 1:
         text = f"the job has {' and '.join(given)}" if given else "the job has no document"
@@ -80,7 +82,8 @@ def _checked(job: NewJob, file: IO[bytes] | None) -> Submission:
                       remedy=f"send exactly one of {', '.join(ways)}")  # fmt: skip
     if job.fields and job.template is None:
         raise Invalid("fields belong to a template", field="fields", remedy="name the template, or leave them out")
-    return Submission(job, file)
+    written = given[0] if given[0] in ("receipt", "text") else None
+    return Submission(job.model_copy(update={"document_type": written}) if written else job, file)
 
 
 def _named(job: NewJob) -> Document:
@@ -88,6 +91,10 @@ def _named(job: NewJob) -> Document:
         return Url(job.document_url)
     if job.template is not None:
         return Template(job.template, job.fields)
+    if job.receipt is not None:
+        return Inline(json.dumps({"receipt": job.receipt}).encode())
+    if job.text is not None:
+        return Inline(job.text.encode())
     try:
         text = "".join((job.document_base64 or "").split())
         return Inline(base64.b64decode(text.encode("ascii"), validate=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from bridge.errors import Invalid
-from bridge.model import MAX_COPIES, Options, State
+from bridge.model import MAX_COPIES, Options, Raw, State
 
 LATEST = 1e11  # seconds: the year 5138; what is later is no time but a typing error
 YEAR_S = 366 * 86400.0
@@ -92,7 +92,12 @@ Moment = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "format": "date-time"}]}),
 ]
 States = Annotated[list[State], BeforeValidator(_states)]
-Scope = Literal["admin", "jobs", "printers"]
+Scope = Literal["admin", "jobs", "printers", "print", "read"]
+Plan = Literal["free", "professional", "enterprise"]
+Role = Literal["admin", "user", "guest"]
+KeyKind = Literal["", "cloudlayer", "printcloud"]
+OrganizationId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+Ref = Annotated[str, Field(min_length=1, max_length=64)]
 HeldReason = Literal["size", "proof", "release", "stale", "poison", "restored"]
 
 
@@ -100,6 +105,9 @@ class Wish(BaseModel):
     """Strict: 2.0 is not 2, true is not 1, and a key nobody knows is an error."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    secrets: ClassVar[frozenset[str]] = frozenset()
+    """What of it must not be kept in any form that can be guessed quickly."""
 
 
 class Nothing(Wish):
@@ -125,7 +133,8 @@ class JobOptions(Wish):
 
 
 class NewJob(Wish):
-    """A new job. The document is exactly one of document_base64, document_url, template, or a file in a form."""
+    """A new job. The document is exactly one of document_base64, document_url, template, receipt, text, or a file in a
+    form."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -146,6 +155,10 @@ class NewJob(Wish):
     document_url: str | None = Field(None, description="where the bridge fetches it, http or https")
     template: str | None = Field(None, description="a label template by name")
     fields: dict[str, str] = Field({}, description="what goes into the template")
+    receipt: list[dict[str, Any]] | None = Field(
+        None, min_length=1, max_length=2000, description='a receipt, element by element: [{"text": "Total"}]'
+    )
+    text: str | None = Field(None, min_length=1, description="plain text, for a receipt printer")
     document_type: str | None = Field(None, description="only a hint: the bytes decide")
     title: str = "Untitled"
     copies: Whole = Field(1, ge=1, le=MAX_COPIES)
@@ -236,6 +249,17 @@ class PrinterChanges(Wish):
     mac: str | None = Field(None, max_length=17, description="its MAC, to find it when it moved")
     connect_s: Number = Field(4, gt=0, le=60)
     stall_s: Number = Field(30, gt=0, le=3600)
+    darkness: Whole | None = Field(None, ge=-99, le=200, description="in the printer's own scale; null: as it is set")
+    speed: Number | None = Field(None, ge=0, le=14, description="inches a second")
+    tracking: Literal["gap", "mark", "continuous"] | None = None
+    gap_mm: Number | None = Field(None, ge=0, le=50)
+    tear_off: Whole | None = Field(None, ge=-120, le=120, description="dots")
+    mode: Literal["tear-off", "peel-off", "rewind", "cutter", "applicator"] | None = None
+    profile: str | None = Field(None, min_length=1, max_length=64, description="of a receipt printer")
+    cut: Literal["auto", "none", "partial", "full"] = "auto"
+    cut_each: Literal["page", "copy", "job"] = "copy"
+    feed_mm: Number | None = Field(None, ge=0, le=200)
+    code_page: str | None = Field(None, min_length=1, max_length=32)
 
     def settings(self) -> dict[str, Any]:
         """Only what was said."""
@@ -269,6 +293,22 @@ class RemovePrinter(Wish):
     jobs: Literal["cancel", "keep"] = Field("keep", description="keep: refused while jobs wait or are held")
 
 
+class Drawer(Wish):
+    """Which cash drawer, and how long the pulse that opens it lasts."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"pin": 2}]})
+
+    pin: Annotated[Literal[2, 5], BeforeValidator(_whole)] = Field(2, description="of the drawer's plug")
+    on_ms: Whole = Field(50, ge=10, le=510, multiple_of=2, description="milliseconds")
+    off_ms: Whole = Field(250, ge=10, le=510, multiple_of=2, description="milliseconds of rest after it")
+
+    @model_validator(mode="after")
+    def _rests(self) -> Drawer:
+        if self.off_ms < self.on_ms:
+            raise ValueError("off_ms must not be shorter than on_ms")
+        return self
+
+
 class Pause(Wish):
     """Why."""
 
@@ -297,14 +337,20 @@ class StreamQuery(Wish):
 # ---- keys -------------------------------------------------------------------------------------------------------
 
 
+_SCOPES = "admin: everything; jobs; printers: look; print: new jobs, nothing else; read: look at jobs and printers"
+_RAW = "printer code it may send: documents (none), raw-safe (only commands that print), raw-any"
+
+
 class KeyChanges(Wish):
     """What of a key is to change; what is left out or null stays."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "till 4"}]})
 
     name: str | None = Field(None, min_length=1, max_length=200)
-    scopes: list[Scope] | None = Field(None, min_length=1, max_length=3)
+    scopes: list[Scope] | None = Field(None, min_length=1, max_length=5)
     origins: list[str] | None = Field(None, max_length=100, description="web pages that may use it")
+    raw: Raw | None = Field(None, description=_RAW)
+    drawer: Flag | None = Field(None, description="whether it may open the cash drawer")
 
 
 class NewKey(Wish):
@@ -317,8 +363,16 @@ class NewKey(Wish):
     )
 
     name: str = Field(min_length=1, max_length=200)
-    scopes: list[Scope] = Field(["jobs", "printers"], min_length=1, max_length=3)
+    scopes: list[Scope] = Field(["jobs", "printers"], min_length=1, max_length=5, description=_SCOPES)
     origins: list[str] = Field([], max_length=100, description="web pages that may use it; none: programs only")
+    raw: Raw | None = Field(None, description=f"{_RAW}; null: raw-safe for a key with origins, else raw-any")
+    drawer: Flag | None = Field(
+        None, description="whether it may open the cash drawer; null: no for a key with origins, else yes"
+    )
+    organization: OrganizationId | None = Field(None, description="whose it is to be, by id; null: this key's own")
+    user: Ref | None = Field(None, description="a user it ends with, by id")
+    kind: KeyKind = Field("", description='how its text looks: "" as ours, or as of a cloud whose programs expect that')
+    expires_at: Moment | None = Field(None, gt=0, lt=LATEST, description="when it is over: Unix seconds, or ISO 8601")
 
 
 class Binding(Wish):
@@ -339,6 +393,160 @@ class Unbinding(Wish):
 
     origin: str = Field(min_length=1, max_length=255)
     key: str | None = Field(None, min_length=1, max_length=64, description="its id")
+
+
+class KeysQuery(Wish):
+    """Whose keys."""
+
+    organization: OrganizationId | None = Field(None, description="id; null: of this key's own organization")
+
+
+# ---- organizations ----------------------------------------------------------------------------------------------
+
+_PLAN = "its limits in the APIs that have plans; null: none"
+_QUOTA = "jobs it may send in all, where an API counts them; null: no end"
+
+
+class NewOrganization(Wish):
+    """A tenant or account to make."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Shop 2", "jobs_quota": 1000}]})
+
+    name: Name = Field(min_length=1, max_length=255)
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{7,63}$")] | None = Field(
+        None, description="null: one is made"
+    )
+    parent: OrganizationId | None = Field(None, description="whose sub-account it is, by id")
+    plan: Plan | None = Field(None, description=_PLAN)
+    jobs_quota: Whole | None = Field(None, ge=0, le=10**12, description=_QUOTA)
+
+
+class OrganizationChanges(Wish):
+    """What is to be different; what is left out stays. null takes plan and quota away."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Shop 3", "jobs_quota": None}]})
+
+    name: Name = Field("", min_length=1, max_length=255)
+    plan: Plan | None = Field(None, description=_PLAN)
+    jobs_quota: Whole | None = Field(None, ge=0, le=10**12, description=_QUOTA)
+    jobs_used: Whole = Field(0, ge=0, le=10**12, description="jobs counted so far")
+    disabled: Flag = Field(False, description="true: its keys open nothing until it is false again")
+
+
+# ---- people -----------------------------------------------------------------------------------------------------
+
+_PASSWORD = "8 to 1024 characters; without one nobody can log in"
+_PIN = "4 to 1024 characters"
+
+
+class _UserWords(Wish):
+    secrets: ClassVar[frozenset[str]] = frozenset({"password", "pin"})
+
+    email: str | None = Field(None, min_length=3, max_length=255, description="to log in with; one person's only")
+    password: str | None = Field(None, min_length=8, max_length=1024, description=_PASSWORD)
+    pin: str | None = Field(None, min_length=4, max_length=1024, description=_PIN)
+    expires_at: Moment | None = Field(None, gt=0, lt=LATEST, description="when a guest is nobody any more")
+    groups: list[Ref] | None = Field(None, max_length=200, description="ids of the groups the user is in")
+
+
+class NewUser(_UserWords):
+    """Somebody to add."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Ada", "email": "ada@shop.example", "password": "correct horse"}]}
+    )
+
+    name: Name = Field(min_length=1, max_length=255)
+    role: Role = "user"
+    organization: OrganizationId | None = Field(None, description="id; null: this key's own")
+
+
+class UserChanges(_UserWords):
+    """What is to be different; what is left out or null stays. A new password ends every key of the user."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "admin", "disabled": False}]})
+
+    name: Name | None = Field(None, min_length=1, max_length=255)
+    role: Role | None = None
+    disabled: Flag | None = Field(None, description="true: nobody can log in as this user, and its keys are over")
+
+
+class UsersQuery(Wish):
+    """Which users."""
+
+    organization: OrganizationId | None = Field(None, description="id; null: this key's own")
+    q: str | None = Field(None, max_length=255, description="a part of the name or address")
+    limit: Whole = Field(50, ge=1, le=500)
+    offset: Whole = Field(0, ge=0, le=2**53)
+
+
+class NewGroup(Wish):
+    """A group of users to make."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Warehouse"}]})
+
+    name: Name = Field(min_length=1, max_length=255)
+    external_id: str | None = Field(None, min_length=1, max_length=255, description="what another directory calls it")
+    organization: OrganizationId | None = Field(None, description="id; null: this key's own")
+
+
+class GroupsQuery(Wish):
+    """Whose groups."""
+
+    organization: OrganizationId | None = Field(None, description="id; null: this key's own")
+
+
+class NewCard(Wish):
+    """A card a user holds against a reader."""
+
+    secrets: ClassVar[frozenset[str]] = frozenset({"number"})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"number": "04:A2:3B:91"}]})
+
+    number: str = Field(min_length=1, max_length=255, description="as the reader says it; kept as a hash only")
+
+
+# ---- webhooks ---------------------------------------------------------------------------------------------------
+
+
+WebhookUrl = Annotated[str, Field(min_length=1, max_length=2048, description="https; http only to this machine")]
+WebhookEvents = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=64)]],
+    Field(min_length=1, max_length=20, description="job.created, job.state, printer.state, client.connected, "
+          "client.disconnected, ping, or all"),
+]  # fmt: skip
+Secret = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[ -~]+$")]
+
+
+class NewWebhook(Wish):
+    """Whom to tell what."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"url": "https://shop.example/hook", "events": ["job.state", "printer.state"]}]}
+    )
+
+    url: WebhookUrl
+    events: WebhookEvents
+    secret: Secret | None = Field(None, description="null makes one: whsec_ and 32 bytes in base64")
+
+
+class WebhookChanges(Wish):
+    """What is to be different."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"active": False}]})
+
+    url: WebhookUrl | None = None
+    events: WebhookEvents | None = None
+    active: Flag | None = None
+    secret: Secret | None = Field(None, description="the old one signs beside it until the next change")
+
+
+class DeliveriesQuery(Wish):
+    """Which lines of the delivery log."""
+
+    webhook: str | None = Field(None, max_length=64, description="id")
+    state: Literal["pending", "delivered", "dead"] | None = None
+    limit: Whole = Field(50, ge=1, le=500)
+    offset: Whole = Field(0, ge=0, le=2**53)
 
 
 # ---- reading them -----------------------------------------------------------------------------------------------

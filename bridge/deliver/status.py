@@ -1,0 +1,343 @@
+"""Asking one printer how it is, on its worker's own connection and in its worker's own thread.
+
+A printer is probed once. One that answers is asked before each job (a label is not sent into an open head), after it
+(only then it is `printed`) and now and then while it is idle. One that stays silent is left alone: it is probed again
+ten minutes later, then an hour, a day. What was learnt is kept across restarts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from bridge.deliver.condition import Condition
+from bridge.model import Device
+from bridge.store import Store
+from devices.contracts import Connection, Reason, Status
+from devices.interview import Interview
+from devices.printer import Printer
+from devices.printermib import ask as ask_network_card
+from devices.status import talk
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 1.0  # for an answer
+CONFIRM_S = 30.0  # without progress, before a label that was taken is no longer expected to be confirmed
+GAP_S = 0.15  # between two answers "idle" that together say that nothing is left to print
+POLL_S = 3.0  # while a network printer is idle; others are opened for it, which other programs feel
+POLL_PLUGGED_S = 30.0
+POLL_BLOCKED_S = 1.0
+PROBE_AGAIN_S = (600.0, 3600.0, 86_400.0)
+SILENT_MAX = 3  # times in a row that a question, or a printer that used to answer, may be silent before it counts
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is known of a printer's answers. answers: None: never asked. silent: questions it does not answer.
+
+    probes: without an answer, in a row. asked_at: Unix seconds of the last probe. counts, idles: whether it told a
+    label counter, or when nothing is left to print. network: whether its network card answers SNMP (the printer MIB).
+    """
+
+    who: str
+    answers: bool | None = None
+    silent: set[str] = field(default_factory=set)
+    probes: int = 0
+    asked_at: float = 0.0
+    counts: bool = False
+    idles: bool = False
+    network: bool = False
+
+    def to_json(self) -> str:
+        return json.dumps({
+            "who": self.who, "answers": self.answers, "silent": sorted(self.silent), "probes": self.probes,
+            "asked_at": self.asked_at, "counts": self.counts, "idles": self.idles, "network": self.network,
+        })  # fmt: skip
+
+    @staticmethod
+    def of(text: str | None, who: str) -> Memory:
+        """What was kept, unless it is about another printer (or from another version)."""
+        try:
+            kept = json.loads(text or "{}")
+            if kept.get("who") == who:
+                return Memory(**{**kept, "silent": set(kept["silent"])})
+        except (ValueError, TypeError, KeyError, AttributeError):
+            log.debug("what was known of %s cannot be read", who)
+        return Memory(who)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a label that was taken whole. printed: the printer said so; by: as Monitor.evidence says it."""
+
+    printed: bool
+    by: str | None
+    text: str
+
+
+class Monitor:
+    """What one printer says of itself. tell: shows it to people."""
+
+    def __init__(self, store: Store, device: Device, printer: Printer, condition: Condition, *, ask: bool) -> None:
+        """ask: False: not one byte beyond the job is ever sent."""
+        self._store = store
+        self._device = device
+        self._printer = printer
+        self._condition = condition
+        self._talk = talk(printer.language) if ask else None
+        self._on = ask and urlsplit(printer.uri).scheme in ("tcp", "usb", "serial", "queue", "spy")
+        self._host = urlsplit(printer.uri).hostname if ask and printer.uri.startswith("tcp://") else None
+        self._memory = Memory.of(device.talk, f"{printer.language} {printer.uri}")
+        self._proofs = _proofs(printer) if self._talk is not None else None
+        self._unanswered = 0
+        self._missed: Counter[str] = Counter()
+        self._next = time.monotonic()
+        self._last: Status | None = None
+        self._heard = 0.0
+
+    # -- what is known --
+
+    @property
+    def answers(self) -> bool:
+        return self._on and self._talk is not None and self._memory.answers is True
+
+    @property
+    def evidence(self) -> str | None:
+        """What it can say of a label: "counter", "processed", "idle"; None: nothing."""
+        if not self.answers:
+            return None
+        if self._proofs is not None:
+            return "processed"
+        return "counter" if self._memory.counts else "idle" if self._memory.idles else None
+
+    def unknown(self) -> bool:
+        """Whether it is time to find out if it answers."""
+        if not self._on or self._memory.answers is True:
+            return False
+        if self._memory.answers is None:
+            return True
+        pause = PROBE_AGAIN_S[min(self._memory.probes, len(PROBE_AGAIN_S)) - 1]
+        return not 0 <= time.time() - self._memory.asked_at < pause
+
+    def patience_s(self) -> float | None:
+        """Seconds until an idle printer is to be asked again; None: never."""
+        if not (self.answers or self._memory.network or self._is_queue):
+            return None
+        return max(0.0, self._next - time.monotonic())
+
+    @property
+    def _is_queue(self) -> bool:
+        return self._on and self._printer.uri.startswith("queue://")
+
+    # -- asking --
+
+    def poll(self) -> Status | None:
+        """Ask an idle printer, on a connection of its own. Raises DeviceError when it cannot be reached."""
+        self._put_off()
+        if not self.answers and not self._is_queue:
+            self._say(status := self._over_the_network())
+            return status
+        with closing(self._printer.connect(waits_for_close=False)) as line:
+            if line.talks:
+                return self.look(line)
+            self._say(status := line.wire_status())
+            return status
+
+    def probe(self) -> Connection | None:
+        """Find out whether it answers; then the connection, for going on. Raises DeviceError when it is gone."""
+        if not self.unknown():
+            return None
+        self._memory.asked_at = time.time()
+        self._memory.network = self._over_the_network() is not None
+        line = self._printer.connect(waits_for_close=False)
+        try:
+            status = Interview(self._talk, line, PATIENCE_S).probe() if self._talk and line.talks else None
+        except BaseException:
+            line.close()
+            raise
+        self._learn(status is not None)
+        if status is None:
+            line.close()
+            return None
+        self._say(status)
+        return line
+
+    def look(self, line: Connection) -> Status | None:
+        """How it is, asked on an open connection. None: no answer this time. Raises DeviceError."""
+        if self._talk is None:
+            return None
+        interview = Interview(self._talk, line, PATIENCE_S, skip=frozenset(self._memory.silent))
+        status = interview.ask() or interview.second_opinion() or self._over_the_network()
+        if status is not None:
+            self._unanswered = 0
+            self._note(interview.silent, status)
+        self._say(status if status is not None else _SILENT)
+        return status
+
+    def _over_the_network(self) -> Status | None:
+        if self._host is None or (self._memory.answers is not None and not self._memory.network):
+            return None
+        told = ask_network_card(self._host)
+        return told and replace(told, labels=None)  # its life count is another one than the language's
+
+    def _learn(self, answers: bool) -> None:
+        self._memory.answers = answers
+        self._memory.probes = 0 if answers else self._memory.probes + 1
+        if not answers:
+            log.debug("%s: it answers no status question; its labels are told as delivered", self._device.name)
+        self._keep()
+
+    def _note(self, silent: set[str], status: Status) -> None:
+        counts, idles = status.labels is not None, status.idle is True
+        self._missed = Counter({each: self._missed[each] + 1 for each in silent})
+        silent = {each for each, times in self._missed.items() if times >= SILENT_MAX}
+        if silent - self._memory.silent or counts > self._memory.counts or idles > self._memory.idles:
+            self._memory.silent |= silent
+            self._memory.counts |= counts
+            self._memory.idles |= idles
+            self._keep()
+
+    def _keep(self) -> None:
+        self._store.devices.remember_talk(self._device, self._memory.to_json())
+
+    def _say(self, status: Status | None) -> None:
+        self._last, self._heard = status, time.monotonic()
+        self._condition.said(status)
+        self._put_off()
+
+    def _put_off(self) -> None:
+        blocked = self._last is not None and self._last.blocked
+        idle = POLL_S if self._printer.uri.startswith("tcp://") else POLL_PLUGGED_S
+        self._next = time.monotonic() + (POLL_BLOCKED_S if blocked else idle)
+
+    # -- around a job --
+
+    def ready(self, line: Connection) -> Status | None:
+        """Asked right before a job: a blocked status means that it must wait. None: nothing is known, send it."""
+        status = self.look(line)
+        if status is None:
+            self._unanswered += 1
+            if self._unanswered > SILENT_MAX:
+                self._learn(False)  # somebody has switched its answers off
+                self._say(None)
+        return status
+
+    def stalled(self, line: Connection) -> Callable[[], bool]:
+        """For Connection.on_stall: whether it is known why it takes nothing."""
+
+        def known() -> bool:
+            status = line.wire_status() or self._over_the_network()
+            if status is not None and status.blocked:
+                self._say(status)
+                return True
+            if self.answers:
+                self._say(_TAKES_NOTHING)
+            return self.answers
+
+        return known
+
+    def pace(self, line: Connection, wanted: Callable[[], bool]) -> None:
+        """Between two pages: not into a printer that waits for a person, or its buffer fills and it turns deaf."""
+        if time.monotonic() - self._heard < POLL_BLOCKED_S:
+            return
+        while (status := self.look(line)) is not None and status.blocked and wanted():
+            time.sleep(POLL_BLOCKED_S / 2)
+
+    def confirm(
+        self, line: Connection, before: Status | None, expected: int | None, wanted: Callable[[], bool],
+        progress: Callable[[int], None],
+    ) -> Verdict:  # fmt: skip
+        """Wait until it says that everything it took is printed, or has made no progress for CONFIRM_S.
+
+        before: its answer from before the job. expected: labels of the job, None when nobody counted them. progress: is
+        told how many are out. While it waits for a person (paper), so do we. Raises DeviceError when it is gone.
+        """
+        start = before.labels if before is not None else None
+        idle, seen, since, pause = 0, None, time.monotonic(), 0.03
+        while wanted():
+            if not (self._last is not None and self._last.blocked) and self._proven(line):
+                return Verdict(True, "processed", "the printer says that it has processed all of it")
+            status = self.look(line)
+            now = time.monotonic()
+            if status is not None:
+                out = status.labels - start if status.labels is not None and start is not None else None
+                if out is not None and out >= 0:
+                    progress(out)
+                idle = idle + 1 if status.idle and not status.blocked else 0
+                if self.evidence is None and status.idle is None and not status.blocked:
+                    return Verdict(False, None, "the printer reports no error; it cannot say when it has printed")
+                if (verdict := _judge(status, out, expected, idle)) is not None:
+                    return verdict
+                if (out, status.waiting, status.blocked) != seen or status.blocked:
+                    seen, since = (out, status.waiting, status.blocked), now
+            if now - since > CONFIRM_S:
+                break
+            time.sleep(GAP_S if idle else pause)
+            pause = min(pause * 1.5, 0.5)
+        else:
+            return Verdict(False, None, "the bridge did not wait for its word")
+        return Verdict(False, None, f"it did not say within {CONFIRM_S:g} s that it printed")
+
+
+    def _proven(self, line: Connection) -> bool:
+        """Whether it says that everything before this question is processed; where it knows such a question.
+
+        After an answer that does not come in time the question is another one: a late answer proves nothing new.
+        """
+        if self._proofs is None or self._talk is None:
+            return False
+        question = self._proofs()
+        line.ask(self._talk.ask(question))
+        heard, until = b"", time.monotonic() + PATIENCE_S
+        while (left := until - time.monotonic()) > 0 and (words := line.hear(left)):
+            heard += words[:4096]
+            if self._talk.read(question, heard) is not None:
+                return True
+        return False
+
+
+def _proofs(printer: Printer) -> Callable[[], str] | None:
+    """Questions whose answers come when all before them is processed; None for a printer that has none."""
+    if printer.language != "escpos" or printer.tuning.profile is None:
+        return None
+    from devices.profiles import profile
+    from devices.status.escpos import proof
+
+    if not profile(printer.tuning.profile).process_id:
+        return None
+    numbers = itertools.count()
+    return lambda: proof(next(numbers) % 10_000)
+
+
+def _judge(status: Status, out: int | None, expected: int | None, idle: int) -> Verdict | None:
+    """What its counter and its being idle say; None: not yet. idle: how often in a row it said so.
+
+    A label that was on the head when the media ran out is printed once more by the printer itself (ZPL ^JZ): one more
+    than expected is still this job. More than that are somebody else's.
+    """
+    if out is None:
+        return Verdict(True, "idle", "the printer says that nothing is left to print") if idle >= 2 else None
+    if expected is not None and expected <= out <= expected + 1 and status.idle is not False:
+        return Verdict(True, "counter", f"the printer's label counter went up by {out}")
+    if idle < 2:
+        return None
+    if expected is None and out > 0:
+        return Verdict(True, "counter", f"the printer's label counter went up by {out}")
+    if not out:
+        return Verdict(False, None, "the printer says that it is idle, and its label counter did not move")
+    return Verdict(False, None, f"the printer's label counter went up by {out} instead of {expected}")
+
+
+_SILENT = Status(
+    frozenset({Reason.OTHER}), text="it does not answer just now: media, ribbon or an open head, most likely"
+)
+_TAKES_NOTHING = Status(
+    frozenset({Reason.OTHER}), text="it takes no more data just now: media, ribbon or an open head, most likely"
+)
