@@ -147,8 +147,8 @@ class Talk(Protocol):
 
     questions: names of what can be asked, the safest first: that one is the probe. A printer whose answer to the probe
     never comes is never asked anything else. Each name says the command: "~HS", "DLE EOT 4".
-    asleep: questions worth asking when a printer known to answer is suddenly silent (ZPL: ~HQES, which is answered
-    with the head open).
+    asleep: questions worth asking when the probe is not answered (ZPL: ~HQES, which is answered with the head open).
+    They are harmless too.
     """
 
     questions: tuple[str, ...]

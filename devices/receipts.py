@@ -234,6 +234,7 @@ class _Printing:
             self._to.qr(element)
         else:
             self._placed(drawn_qr(element), element.align)
+        self._to.feed(1)  # its quiet zone: what comes next may be a barcode
 
     # ---- cutter and drawer ------------------------------------------------------------------------------------
 

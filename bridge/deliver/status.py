@@ -158,7 +158,10 @@ class Monitor:
         self._memory.network = self._over_the_network() is not None
         line = self._printer.connect(waits_for_close=False)
         try:
-            status = Interview(self._talk, line, PATIENCE_S).probe() if self._talk and line.talks else None
+            status = None
+            if self._talk is not None and line.talks:
+                interview = Interview(self._talk, line, PATIENCE_S)
+                status = interview.probe() or interview.second_opinion()
         except BaseException:
             line.close()
             raise

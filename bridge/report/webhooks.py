@@ -8,7 +8,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bridge.access.secrets import Secrets
@@ -26,9 +25,12 @@ log = logging.getLogger(__name__)
 ALL = "all"
 PER_ORGANIZATION = 50  # webhooks
 SECRET_MAX = 512  # characters
-CALLERS = 4  # messages on their way at the same time
+CALLERS = 8  # messages on their way at the same time
+EACH = 4  # ... to one webhook that takes what it is sent; one that did not take its last message gets one at a time
 GATHER_S = 0.05  # after a commit, for more of the same moment
 LONGEST_S = 60.0  # between two looks, whatever is due
+HANDS_OFF_S = 1.0  # at the end, for what is on its way
+PAUSE_MAX_S = 3600.0  # between two tries, whatever a receiver asks for
 GONE = 410
 
 
@@ -137,9 +139,10 @@ class Courier:
         self._rules = rules
         self._news = threading.Event()
         self._stopping = threading.Event()
-        self._busy: set[str] = set()  # messages on their way
-        self._last: dict[tuple[str, str], Any] = {}
-        self._callers = ThreadPoolExecutor(CALLERS, thread_name_prefix="webhook")
+        self._busy: dict[str, str] = {}  # messages on their way -> their webhooks
+        self._served: dict[str, float] = {}  # webhooks -> when the last message went out
+        self._failing: set[str] = set()  # webhooks that did not take their last message
+        self._last: dict[tuple[str, str], tuple[Any, int]] = {}
         self._thread = self._new_thread()
 
     def _new_thread(self) -> threading.Thread:
@@ -164,7 +167,9 @@ class Courier:
             self._store.engine.listeners.remove(self._news.set)
         if self._thread.is_alive():
             self._thread.join(3)
-        self._callers.shutdown(wait=False, cancel_futures=True)
+        until = time.monotonic() + HANDS_OFF_S
+        while self._busy and time.monotonic() < until:
+            time.sleep(0.01)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -186,13 +191,25 @@ class Courier:
             by_organization.setdefault(hook.organization_id, []).append(hook)
         while self._store.hooks.pump(lambda events: self._messages(events, by_organization)):
             pass
-        known = {hook.id: hook for hook in hooks}
-        for delivery in self._store.hooks.due(time.time()):
-            if delivery.id not in self._busy and delivery.webhook_id in known and not self._stopping.is_set():
-                self._busy.add(delivery.id)
-                self._callers.submit(self._send, known[delivery.webhook_id], delivery)
-        next_at = self._store.hooks.next_at()
+        now = time.time()
+        for hook in sorted(hooks, key=lambda hook: self._served.get(hook.id, 0.0)):
+            self._serve(hook, now)
+        next_at = self._store.hooks.next_at(now)
         return LONGEST_S if next_at is None else min(LONGEST_S, max(0.05, next_at - time.time()))
+
+    def _serve(self, hook: Webhook, now: float) -> None:
+        """Send what one webhook is due, as far as there is room: a dead receiver must not take all of it."""
+        busy = dict(self._busy)  # from before the look at what is due: afterwards one of them may be over and done with
+        mine = sum(other == hook.id for other in busy.values())
+        room = min((1 if hook.id in self._failing else EACH) - mine, CALLERS - len(busy))
+        if room <= 0 or self._stopping.is_set():
+            return
+        due = [each for each in self._store.hooks.due(hook.id, now, limit=room + mine) if each.id not in busy]
+        for delivery in due[:room]:
+            self._busy[delivery.id] = hook.id
+            self._served[hook.id] = time.monotonic()
+            # Not of a pool: the interpreter would wait for its threads at the end, and a receiver may be slow.
+            threading.Thread(target=self._send, args=(hook, delivery), name="webhook", daemon=True).start()
 
     # -- filling --
 
@@ -213,11 +230,13 @@ class Courier:
         if event.job_id is not None and "state" in body:
             # Several of our states are one of the cloud's: who was told "printing" is not told so again.
             said = (kind, body["state"])
-            if self._last.get((hook.id, event.job_id)) == said:
+            # The same event once more: what it said could not be written down the first time.
+            last, at = self._last.get((hook.id, event.job_id), (None, 0))
+            if last == said and at != event.seq:
                 return None
             if len(self._last) > 10_000:
                 self._last.clear()
-            self._last[hook.id, event.job_id] = said
+            self._last[hook.id, event.job_id] = said, event.seq
         return Message(hook.id, hook.organization_id, kind, _json(body), event.job_id, event.seq)
 
     # -- sending --
@@ -226,31 +245,48 @@ class Courier:
         try:
             self._try(hook, delivery)
         except Exception:
-            log.exception("webhook %s: message %s: trying broke off", hook.id, delivery.id)
+            if not self._stopping.is_set():
+                log.exception("webhook %s: message %s: what became of it cannot be written", hook.id, delivery.id)
+                self._stopping.wait(LONGEST_S / 10)  # the disk, most likely; it is sent again with the same id
         finally:
-            self._busy.discard(delivery.id)
+            self._busy.pop(delivery.id, None)
             self._news.set()
 
     def _try(self, hook: Webhook, delivery: Delivery) -> None:
-        shape, status, retry_s = self._shapes[hook.dialect], None, None
-        signed = shape.headers(self._secrets.get(hook.id), delivery.id, int(time.time()), delivery.body)
-        try:
-            answer = post(hook.url, delivery.body, {"Content-Type": "application/json", **signed}, self._rules())
-            status, text = answer.status, f"http {answer.status}"
-            if answer.retry_after.isdigit():
-                retry_s = float(min(int(answer.retry_after), 86_400))
-        except CallFailed as error:
-            text = str(error)
+        status, retry_s, text = self._call(hook, delivery)
         if status is not None and 200 <= status < 300:
+            self._failing.discard(hook.id)
             self._store.hooks.tried(delivery, state="delivered", status=status, text=text)
             return
-        pauses = shape.schedule_s
+        self._failing.add(hook.id)
+        shape = self._shapes.get(hook.dialect)
+        pauses = shape.schedule_s if shape is not None else ()
         if status == GONE or delivery.attempts >= len(pauses):
             self._store.hooks.tried(delivery, state="dead", status=status, text=text)
             log.warning("webhook %s: message %s (%s) is given up: %s", hook.id, delivery.id, delivery.type, text)
             return
-        pause = max(pauses[delivery.attempts] * random.uniform(0.9, 1.1), retry_s or 0.0)
+        pause = max(pauses[delivery.attempts] * random.uniform(0.9, 1.1), retry_s)
         self._store.hooks.tried(delivery, state="pending", status=status, text=text, next_at=time.time() + pause)
+
+    def _call(self, hook: Webhook, delivery: Delivery) -> tuple[int | None, float, str]:
+        """(status or None, seconds it asks us to wait, how it went). Our own fault is a try like any other: it must not
+        be made again at once."""
+        try:
+            shape = self._shapes[hook.dialect]
+            signed = shape.headers(self._secrets.get(hook.id), delivery.id, int(time.time()), delivery.body)
+            answer = post(hook.url, delivery.body, {"Content-Type": "application/json", **signed}, self._rules())
+        except CallFailed as error:
+            return None, 0.0, str(error)
+        except Exception as error:
+            log.exception("webhook %s: message %s: trying broke off", hook.id, delivery.id)
+            return None, 0.0, f"an internal error ({type(error).__name__})"
+        return answer.status, _seconds(answer.retry_after), f"http {answer.status}"
+
+
+def _seconds(retry_after: str) -> float:
+    """Retry-After in seconds (RFC 9110, 10.2.3), 0 for none, a date or nonsense."""
+    digits = retry_after.strip()
+    return min(float(digits), PAUSE_MAX_S) if digits.isascii() and digits.isdecimal() else 0.0
 
 
 def _json(body: Mapping[str, Any]) -> bytes:

@@ -131,7 +131,7 @@ def test_a_silent_printer_is_not_asked_again_after_a_restart(tmp_path: Path) -> 
                 jobs = [shop.send(label("zpl")) for _ in range(3)]
                 assert {shop.wait(job).state for job in jobs} == {State.DELIVERED}
                 time.sleep(0.6)
-        assert printer.questions == [b"~HS\r\n"]
+        assert printer.questions == [b"~HS\r\n~HQES\r\n"]
         assert printer.jobs == [label("zpl")] * 6
 
 

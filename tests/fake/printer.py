@@ -5,8 +5,8 @@
         assert printer.wait_for(1) == [b"^XA^XZ"]
 
 Every connection is one job, read by a thread of its own; one that brings nothing but a status question is none, and
-stays unanswered (devices.simulators has printers that answer). Nothing is simulated: refusals, resets and stalls are those of
-the kernel's TCP.
+stays unanswered (devices.simulators has printers that answer). Nothing is simulated: refusals, resets and stalls are
+those of the kernel's TCP.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -23,10 +23,14 @@ from typing import Any
 
 from devices import status
 
-QUESTIONS = frozenset(
-    talk.ask(talk.questions[0]) for name in status.names() if (talk := status.talk(name)) is not None
-)
-"""What a printer is asked first, in each language."""
+def _probes() -> Iterator[bytes]:
+    for talk in filter(None, map(status.talk, status.names())):
+        yield talk.ask(talk.questions[0])
+        yield b"".join(map(talk.ask, (talk.questions[0], *talk.asleep)))
+
+
+QUESTIONS = frozenset(_probes())
+"""What a printer is asked that nobody knows yet, in each language."""
 
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no patience: close() then sends RST instead of FIN."""
