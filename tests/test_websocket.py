@@ -10,6 +10,7 @@ import random
 import socket
 import struct
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -363,8 +364,8 @@ ABUSE = {
     "a flood of empty fragments": (frame(TEXT, fin=False) + frame(GO_ON, fin=False) * 20_000, 1008),
     "a flood of pings": (frame(PING, b"x" * 100) * 20_000, 1008),
     "a flood of messages": (frame(TEXT, b"{}") * 20_000, 1008),
-    # 1 GB of blanks as it would come by permessage-deflate, which is not offered
-    "a compression bomb": (frame(TEXT, b"\xec\xc1\x01\x01\x00\x00\x00\x80\x90\xfe\xaf\xee" + b"\0" * 9000, rsv=4), 1002),
+    # 100 MB of blanks as they would come by permessage-deflate, which is not offered
+    "a compression bomb": (frame(TEXT, zlib.compress(b" " * 100_000_000)[2:-8], rsv=4), 1002),
 }  # fmt: skip
 
 

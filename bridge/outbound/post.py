@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 
 from bridge.errors import Invalid
 from bridge.outbound.line import Line, Resolver, Watch, doors, network_errors
@@ -55,7 +57,8 @@ def post(
         with network_errors(watch.where, CallFailed):
             line.request("POST", hop.path, body=body, headers={**headers, **own})
             response = line.getresponse()
+        with suppress(CallFailed, OSError, HTTPException):  # it has answered: a body that breaks off takes nothing back
             response.read(ANSWER_MAX)
-            return Answered(response.status, response.getheader("retry-after", ""))
+        return Answered(response.status, response.getheader("retry-after", ""))
     finally:
         line.close()

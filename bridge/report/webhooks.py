@@ -139,6 +139,7 @@ class Courier:
         self._rules = rules
         self._news = threading.Event()
         self._stopping = threading.Event()
+        self._room = False  # a message has come to its end: the next one need not wait for others
         self._busy: dict[str, str] = {}  # messages on their way -> their webhooks
         self._served: dict[str, float] = {}  # webhooks -> when the last message went out
         self._failing: set[str] = set()  # webhooks that did not take their last message
@@ -178,8 +179,10 @@ class Courier:
             except Exception:
                 log.exception("webhooks: stumbled, and tries again")
                 wait = LONGEST_S / 10
-            if self._news.wait(wait) and not self._stopping.wait(GATHER_S):
-                self._news.clear()
+            if self._news.wait(wait):
+                room, self._room = self._room, False
+                if room or not self._stopping.wait(GATHER_S):
+                    self._news.clear()
 
     def _turn(self) -> float:
         """Fill, send what is due; seconds until something is."""
@@ -192,8 +195,10 @@ class Courier:
         while self._store.hooks.pump(lambda events: self._messages(events, by_organization)):
             pass
         now = time.time()
+        waiting = self._store.hooks.waiting(now)
         for hook in sorted(hooks, key=lambda hook: self._served.get(hook.id, 0.0)):
-            self._serve(hook, now)
+            if hook.id in waiting:
+                self._serve(hook, now)
         next_at = self._store.hooks.next_at(now)
         return LONGEST_S if next_at is None else min(LONGEST_S, max(0.05, next_at - time.time()))
 
@@ -250,6 +255,7 @@ class Courier:
                 self._stopping.wait(LONGEST_S / 10)  # the disk, most likely; it is sent again with the same id
         finally:
             self._busy.pop(delivery.id, None)
+            self._room = True
             self._news.set()
 
     def _try(self, hook: Webhook, delivery: Delivery) -> None:

@@ -11,6 +11,7 @@ from bridge.model import Delivery, Event, Webhook, new_id
 from bridge.store.engine import Cursor, Engine
 
 CURSOR = "webhooks"
+FAR_S = 7200.0  # further ahead than any pause between two tries: then the clock was set back, and it is due
 _WEBHOOK = ", ".join(f.name for f in fields(Webhook))
 _DELIVERY = ", ".join(f.name for f in fields(Delivery))
 _EVENT = ", ".join(f.name for f in fields(Event))
@@ -40,8 +41,7 @@ class Hooks:
         """A new one; it is told what happens from now on."""
 
         def work(db: Cursor) -> Webhook:
-            if db.execute("SELECT 1 FROM webhooks WHERE active = 1").fetchone() is None:
-                _set_cursor(db, db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+            _skip_unheard(db)
             db.execute(
                 "INSERT INTO webhooks (id, organization_id, dialect, url, events, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
@@ -77,6 +77,8 @@ class Hooks:
             columns["events"] = " ".join(sorted(columns["events"]))
 
         def work(db: Cursor) -> Webhook | None:
+            if columns.get("active"):
+                _skip_unheard(db)
             if columns:
                 sets = ", ".join(f"{name} = :{name}" for name in columns)
                 db.execute(
@@ -142,26 +144,34 @@ class Hooks:
 
     # -- emptying it --
 
-    def due(self, now: float, *, limit: int = 50, far_s: float = 7200.0) -> list[Delivery]:
-        """What is to be tried now: of each job's messages to a webhook only the oldest that is still pending.
+    def waiting(self, now: float) -> set[str]:
+        """The webhooks that are to be told something now, or would be if nothing else came first."""
+        rows = self._engine.read().execute(
+            "SELECT DISTINCT webhook_id FROM deliveries WHERE state = 'pending' AND (next_at <= ? OR next_at > ?)",
+            (now, now + FAR_S),
+        )
+        return {row[0] for row in rows}
 
-        far_s: a time further ahead than any pause can be is a clock that was set back: that is due as well.
-        """
+    def due(self, webhook_id: str, now: float, *, limit: int) -> list[Delivery]:
+        """What one webhook is to be told now: of each job's messages only the oldest that is still pending."""
         rows = self._engine.read().execute(
             f"SELECT {', '.join('d.' + f.name for f in fields(Delivery))} FROM deliveries d"
-            " JOIN webhooks w ON w.id = d.webhook_id AND w.active = 1"
-            " WHERE d.state = 'pending' AND (d.next_at <= :now OR d.next_at > :far) AND NOT EXISTS"
-            " (SELECT 1 FROM deliveries e WHERE e.webhook_id = d.webhook_id AND e.job_id = d.job_id"
+            " WHERE d.state = 'pending' AND d.webhook_id = :hook AND (d.next_at <= :now OR d.next_at > :far)"
+            " AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.webhook_id = d.webhook_id AND e.job_id = d.job_id"
             "  AND e.state = 'pending' AND e.serial < d.serial) ORDER BY d.next_at, d.serial LIMIT :limit",
-            {"now": now, "far": now + far_s, "limit": limit},
+            {"hook": webhook_id, "now": now, "far": now + FAR_S, "limit": limit},
         )
         return [_delivery(row) for row in rows]
 
-    def next_at(self) -> float | None:
-        """When the next try is due, Unix seconds; None when nothing is pending."""
+    def next_at(self, now: float) -> float | None:
+        """When the next try after `now` is due, Unix seconds; None when there is none.
+
+        What is due already waits for a message before it, or for room: the end of that one is the time to look again.
+        """
         row = self._engine.read().execute(
             "SELECT min(next_at) FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id AND w.active = 1"
-            " WHERE d.state = 'pending'"
+            " WHERE d.state = 'pending' AND d.next_at > ?",
+            (now,),
         ).fetchone()  # fmt: skip
         return row[0] if row else None
 
@@ -232,6 +242,12 @@ def _cursor(db: Any) -> int:
 
 def _set_cursor(db: Cursor, seq: int) -> None:
     db.execute("INSERT OR REPLACE INTO cursors (name, seq) VALUES (?, ?)", (CURSOR, seq))
+
+
+def _skip_unheard(db: Cursor) -> None:
+    """What happened while nobody was told anything is nobody's news."""
+    if db.execute("SELECT 1 FROM webhooks WHERE active = 1").fetchone() is None:
+        _set_cursor(db, db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
 
 def _put(db: Cursor, message: Message) -> str:

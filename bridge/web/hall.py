@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode
-from websockets.protocol import CLOSING
+from websockets.protocol import CLOSING, OPEN
 
 GUESTS = 1000  # computers that are connected
 GUESTS_OF_ADDRESS = 600
@@ -62,7 +62,9 @@ class Hall:
         return address == newcomer.address or len(self._strangers) >= self.strangers_max
 
     def welcome(self, connection: Connection) -> bool:
-        """A stranger has said who he is. False: all places are taken, or all that one address may have."""
+        """A stranger has said who he is. False: no place is left, or none for this address, or he is gone already."""
+        if connection.protocol.state is not OPEN:
+            return False
         if len(self._guests) >= self.guests_max or self._of_address[connection.address] >= GUESTS_OF_ADDRESS:
             return False
         self._strangers.pop(connection, None)

@@ -1,7 +1,7 @@
 """What asking costs: labels to a silent printer, and to one that answers, against printers that are never asked.
 
-All four are printed on in turn, label by label, so that the machine's moods meet them alike. Times are the bridge's own,
-from the job's arrival to its end.
+They are printed on in turn, label by label, so that the machine's moods meet them alike. Times are the bridge's own,
+from a job's arrival to its end.
 """
 
 from __future__ import annotations

@@ -7,9 +7,12 @@ import hashlib
 import hmac
 import http.server
 import json
+import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +21,12 @@ import pytest
 
 from bridge.access.secrets import Secrets
 from bridge.errors import Conflict, Invalid, NotFound
-from bridge.model import Delivery, State, Webhook
+from bridge.model import Delivery, Event, Job, State, Webhook
 from bridge.outbound.places import FetchRules
 from bridge.report.shapes import Standard
 from bridge.report.webhooks import PER_ORGANIZATION, Courier, Hooks
 from tests.bridge.shop import Shop, until
+from tests.serving import ROOT
 
 OWN = 18_080
 RULES = FetchRules(own_ports=frozenset({OWN}), connect_s=1)
@@ -40,6 +44,8 @@ class Receiver:
 
     answers: list[int] = field(default_factory=list)
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    length: str = "0"  # of the body it says it sends; it sends none
+    more: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         receiver = self
@@ -49,7 +55,8 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
-                self.send_header("Content-Length", "0")
+                for name, value in [("Content-Length", receiver.length), *receiver.more]:
+                    self.send_header(name, value)
                 self.end_headers()
 
             def log_message(self, *args: Any) -> None:
@@ -275,3 +282,108 @@ def test_secrets_are_in_a_file_for_the_owner_alone_and_not_in_the_database(post:
     (tmp_path / "secrets.json").write_text("{")
     with pytest.raises(ValueError, match="secrets.json cannot be read"):
         Secrets(tmp_path)
+
+
+# -- receivers that are slow, silent, or say odd things
+
+
+class Messages(Quick):
+    """As the served clouds have them: the state beside the type."""
+
+    def told(self, event: Event, job: Job | None) -> tuple[str, Mapping[str, Any]] | None:
+        return "job.state", {"type": "job.state", "state": str(event.state)}
+
+
+@pytest.mark.parametrize("pause", ["86400", "\u00b2", "Wed, 21 Oct 2065 07:28:00 GMT", "-1", "9" * 400])
+def test_whatever_pause_a_receiver_asks_for_it_is_not_called_again_at_once(
+    post: Post, receiver: Receiver, pause: str
+) -> None:
+    receiver.answers = [503] * 50
+    receiver.more = [("Retry-After", pause)]
+    post.add(receiver.url)
+    post.courier._shapes = {"v1": Standard()}  # the first pause is five seconds
+    post.courier.start()
+    post.shop.send()
+    until(lambda: [each.attempts for each in post.log()] == [1])
+    time.sleep(0.5)
+    assert len(receiver.got) == 1
+    assert [(each.state, each.text) for each in post.log()] == [("pending", "http 503")]
+
+
+def test_a_message_that_waits_for_one_before_it_costs_nothing_meanwhile(post: Post, receiver: Receiver) -> None:
+    receiver.answers = [503] * 50
+    post.add(receiver.url)
+    post.courier._shapes = {"v1": Standard()}
+    post.courier.start()
+    job = post.shop.send()
+    post.move(job.id, State.DELIVERED)
+    until(lambda: sorted(each.attempts for each in post.log()) == [0, 1])
+    time.sleep(0.2)
+    before = time.process_time()
+    time.sleep(1)
+    assert time.process_time() - before < 0.05
+    assert len(receiver.got) == 1
+
+
+def test_a_receiver_that_hangs_does_not_keep_another_waiting(post: Post, receiver: Receiver) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:
+        post.add(f"http://127.0.0.1:{silent.getsockname()[1]}/", "job.created")
+        for _ in range(80):
+            post.shop.send()
+        post.courier.start()
+        until(lambda: len(post.log(limit=200)) == 80)
+        hook, _ = post.add(receiver.url, "ping")
+        post.hooks.ping(post.shop.org, hook.id)
+        until(lambda: len(receiver.got) == 1, timeout=3)
+
+
+def test_a_process_that_ends_does_not_wait_for_a_receiver_that_hangs(tmp_path: Path) -> None:
+    lines = f"""
+import socket, time
+from pathlib import Path
+from tests.bridge.shop import until
+from tests.bridge.test_webhooks import Post
+silent = socket.create_server(("127.0.0.1", 0))
+post = Post(Path({str(tmp_path)!r}))
+post.add(f"http://127.0.0.1:{{silent.getsockname()[1]}}/")
+post.courier.start()
+post.shop.send()
+until(lambda: post.courier._busy)
+post.close()
+"""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", lines], check=True, timeout=30, cwd=ROOT)
+    assert time.monotonic() - began < 8  # the call itself may take fifteen
+
+
+def test_what_could_not_be_written_down_at_first_is_told_all_the_same(post: Post, receiver: Receiver) -> None:
+    hook, _ = post.add(receiver.url)
+    post.courier._shapes = {"v1": Messages()}
+    job = post.shop.send()
+    post.move(job.id, State.DELIVERED)
+    events = post.shop.store.events.after(post.shop.org, 0, limit=10)
+    organization = {post.shop.org: [hook]}
+    first, again = (list(post.courier._messages(events, organization)) for _ in range(2))
+    assert [json.loads(each.body)["state"] for each in again] == ["queued", "delivered"]
+    assert [each.event_seq for each in first] == [each.event_seq for each in again]
+
+
+def test_who_is_switched_on_again_is_not_told_of_the_time_between(post: Post, receiver: Receiver) -> None:
+    hook, _ = post.add(receiver.url)
+    post.hooks.change(post.shop.org, hook.id, active=False)
+    post.shop.send()
+    post.hooks.change(post.shop.org, hook.id, active=True)
+    post.courier.start()
+    job = post.shop.send()
+    until(lambda: len(receiver.got) == 1)
+    time.sleep(0.2)
+    assert [each["data"]["job_id"] for each in receiver.told] == [job.id]
+
+
+def test_an_answer_whose_body_breaks_off_is_an_answer(post: Post, receiver: Receiver) -> None:
+    receiver.length = "100"
+    post.add(receiver.url)
+    post.courier.start()
+    post.shop.send()
+    until(lambda: [each.state for each in post.log()] == ["delivered"])
+    assert len(receiver.got) == 1

@@ -14,7 +14,7 @@ LABEL = b"^XA^FO20,20^FDUSB^FS^XZ"
 
 def scenario_print_bridge_serve_prints_and_goes_on_after_a_replug() -> str:
     with tempfile.TemporaryDirectory() as folder, Printer("A1") as gadget:
-        with Serve(Path(folder) / "data", printer("dock", "usb://0a5f:0166/A1")) as bridge:
+        with Serve(Path(folder) / "data", printer("dock", "usb://0a5f:0166/A1", status="off")) as bridge:
             _print(bridge, gadget)
             gadget.unplug()
             gadget.data.clear()
