@@ -1,18 +1,18 @@
 """What a caller can be told, as classes by what the caller may do next. Each dialect puts them into its own shape.
 
-    BridgeError              text: what and where; remedy: what to do about it; code: stable, for programs
-    +-- BadRequest     400   the request itself cannot be read
-    +-- Unauthorized   401   no key, or not one of ours
-    +-- Forbidden      403   a good key, but not for this
-    +-- NotFound       404   no such client, device, job, path
-    +-- WrongMethod    405
-    +-- Conflict       409   right in form, wrong at this moment
-    +-- TooLarge       413
-    +-- Invalid        422   a field has a value we cannot use
-    +-- TooMany        429   retry_after_s says when
-    +-- Internal       500   our fault; the log has the details
-    +-- Unavailable    503   try again soon
-    +-- DiskLow        507   nothing more is taken in before there is room again
+BridgeError              text: what and where; remedy: what to do about it; code: stable, for programs
++-- BadRequest     400   the request itself cannot be read
++-- Unauthorized   401   no key, or not one of ours
++-- Forbidden      403   a good key, but not for this
++-- NotFound       404   no such client, device, job, path
++-- WrongMethod    405
++-- Conflict       409   right in form, wrong at this moment
++-- TooLarge       413
++-- Invalid        422   a field has a value we cannot use
++-- TooMany        429   retry_after_s says when
++-- Internal       500   our fault; the log has the details
++-- Unavailable    503   try again soon
++-- DiskLow        507   nothing more is taken in before there is room again
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class BridgeError(Exception):
             self.code = code
 
     def __str__(self) -> str:
-        return f"{self.text}; {self.remedy}" if self.remedy else self.text
+        return f"{self.text.removesuffix('.')}; {self.remedy}" if self.remedy else self.text
 
 
 class BadRequest(BridgeError):

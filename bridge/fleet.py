@@ -225,6 +225,7 @@ class Fleet:
                 how_many = "1 job" if open_jobs == 1 else f"{open_jobs} jobs"
                 raise Conflict(f"{name} still has {how_many} to print", code="has_jobs",
                                remedy="cancel or move them first, or delete it with jobs=cancel")  # fmt: skip
+            self._retire(device_id)  # first: while it is busy, nothing is changed at all
             self._cancel_all(device_id, name)
             self._close(device_id)
             self._store.devices.delete(self._organization_id, device_id)

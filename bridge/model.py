@@ -190,8 +190,8 @@ class JobRequest:
     declared: what the caller says the document is (never believed, only hinted). payload: the dialect's own text, kept
     to be given back unchanged. external_id, account: the identity of a job a cloud gave us. hold: launched, but not
     sent before somebody releases it. expires_at: Unix seconds; not sent afterwards. reprint_of: the job it repeats.
-    user_id: whose it is, if it is somebody's. grants: of whoever asks; without a default, so that no dialect can forget
-    them.
+    user_id: whose it is, if it is somebody's. counted: against the quota of its organization. grants: of whoever asks;
+    without a default, so that no dialect can forget them.
     """
 
     organization_id: str
@@ -215,6 +215,7 @@ class JobRequest:
     expires_at: float | None = None
     reprint_of: str | None = None
     user_id: str | None = None
+    counted: bool = False
     grants: Grants = field(kw_only=True)
 
 

@@ -279,7 +279,7 @@ class Soak:
     def run(self) -> Outcome:
         """A run from an empty data folder to the count of the paper. Raises what a client met."""
         with Shop(self.printers) as self.shop:
-            sections = "".join(printer(f"p{n}", uri) for n, uri in enumerate(self.shop.uris))
+            sections = "".join(printer(f"p{n}", uri, status="off") for n, uri in enumerate(self.shop.uris))
             with Serve(self.folder / "data", sections) as self.serve:
                 self.devices = [self.serve.device(f"p{n}") for n in range(self.printers)]
                 samples, seconds = self._load()

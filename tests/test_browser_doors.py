@@ -66,6 +66,10 @@ def routes() -> list[Route]:
 
 ROUTES = routes()
 CHANGING = [route for route in ROUTES if route.method != "GET"]
+OPEN = frozenset({
+    "/api/auth/login", "/api/auth/register", "/olin/api/login", "/olin/api/register", "/printcloud/api/client/login",
+})  # fmt: skip
+"""Where no key is needed: a login takes it from the body, and whoever may register is told so whatever he sends."""
 
 
 # ---- a bridge, and what is in it --------------------------------------------------------------------------------
@@ -85,8 +89,9 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
 
 def rows(bridge: Serve) -> Any:
-    """Everything a caller might have changed: jobs with their states, printers, clients, devices."""
-    read = [bridge.call("GET", path).json for path in ("/v1/jobs?limit=500", "/v1/printers")]
+    """Everything a caller might have changed: jobs with their states, printers, clients, devices, people, webhooks."""
+    paths = ("jobs?limit=500", "printers", "keys", "organizations", "users", "groups", "webhooks")
+    read = [bridge.call("GET", f"/v1/{path}").json for path in paths]
     clients = [{**row, "last_seen": None} for row in bridge.api("clients/list")["data"]]
     return [*read, clients, bridge.api("devices/list"), bridge.total()]
 
@@ -164,6 +169,7 @@ def shown(bridge: Serve) -> list[dict[str, str]]:
     caller.close()
     return [
         {}, {"Authorization": caller.authorization}, {"Authorization": f"Bearer {bridge.key}"},
+        {"Authorization": f"Basic {b64(bridge.key.encode() + b':')}"},
         {"X-API-Key": bridge.key}, {"Authorization": f"Bearer {PAGE_KEY}"},
     ]  # fmt: skip
 
@@ -197,9 +203,7 @@ def test_no_route_does_anything_without_a_key(bridge: Serve, shape: str) -> None
     with Line(bridge) as line:
         for route in CHANGING:
             answer = line.ask(route, headers, body)
-            # The login takes its key from the body. Whoever may register is told so whatever he sends.
-            allowed = (401, 403, 422) if route.path.startswith("/api/auth/") else (401, 403)
-            assert answer.status in allowed, (route, answer)
+            assert answer.status in ((400, 401, 403, 422, 429) if route.path in OPEN else (401, 403)), (route, answer)
     assert rows(bridge) == before
 
 
@@ -250,6 +254,26 @@ def test_exactly_the_allowed_origin_gets_in(bridge: Serve, case: str, site: str 
     assert bridge.total() == before + (201 in statuses)
 
 
+SUBMITTED = {
+    "/olin/api/print-jobs": {"printer_name": "virtual", "file_base64": b64(ZPL)},
+    "/printcloud/api/printjobs": {"printerId": "virtual", "contentType": "raw_base64", "content": b64(ZPL)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", SUBMITTED)
+def test_the_other_clouds_paths_are_open_to_the_allowed_origin_only(bridge: Serve, path: str) -> None:
+    before, body = bridge.total(), json.dumps(SUBMITTED[path]).encode()
+    for case, origin in ORIGINS.items():
+        who = {} if origin is None else {"Origin": origin}
+        more = {**who, "Authorization": f"Bearer {PAGE_KEY}", "Content-Type": "application/json"}
+        asked = ask(bridge, "OPTIONS", path, {**who, "Access-Control-Request-Method": "POST"})
+        sent = ask(bridge, "POST", path, more, body)
+        expected = {"A": (204, 201), "absent": (204, 201)}.get(case, (403, 403))
+        assert (asked.status, sent.status) == expected, (case, sent)
+        assert bool(cors(asked)) == bool(cors(sent)) == (case == "A"), (case, sent)
+    assert bridge.total() == before + 2
+
+
 # ---- preflight for the private network --------------------------------------------------------------------------
 
 PRIVATE = {
@@ -298,6 +322,8 @@ def hosts(port: int) -> dict[str, tuple[str, bytes]]:
 DOORS = {
     "/v1": ("POST", "/v1/jobs", {"Content-Type": "application/json"}),
     "/api": ("POST", "/api/jobs/create", {"Content-Type": "application/json"}),
+    "/printcloud": ("POST", "/printcloud/api/printjobs", {"Content-Type": "application/json"}),
+    "/olin": ("POST", "/olin/api/print-jobs", {"Content-Type": "application/json"}),
     "dashboard": ("POST", "/web/printers/virtual/test-label", {}),
     "hello": ("GET", "/v1/hello", {}),
     "page": ("GET", "/", {}),
@@ -350,3 +376,17 @@ def test_a_websocket_where_an_api_lives_is_an_error_in_json(bridge: Serve) -> No
     for path in ("/v1/hello", "/v1/jobs", "/api/test"):
         answer = ask(bridge, "GET", path, upgrade(Authorization=f"Bearer {bridge.key}"))
         assert 400 <= answer.status < 500 and answer.json
+
+
+@pytest.mark.parametrize("page", [*FOREIGN, "the allowed origin"])
+def test_the_port_of_websockets_is_closed_to_every_page(bridge: Serve, page: str) -> None:
+    port = int(ask(bridge, "GET", "/v1/hello", {}).json["ws"].removesuffix("/ws").rpartition(":")[2])
+    about_page = FOREIGN.get(page, {"Origin": SHOP})
+    for key in ({}, {"Authorization": f"Bearer {PAGE_KEY}"}, {"Authorization": f"Bearer {bridge.key}"}):
+        line = http.client.HTTPConnection("localhost", port, timeout=10)
+        line.request("GET", "/ws", headers=upgrade(**about_page, **key))
+        answer = line.getresponse()
+        names = {name.lower() for name, _ in answer.getheaders()}
+        assert answer.status == 403, (answer.status, answer.read())
+        assert not any(name.startswith("access-control") for name in names)
+        line.close()

@@ -13,6 +13,7 @@ import logging
 import os
 import secrets
 import stat
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -56,13 +57,15 @@ class KeyRing:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._reading = threading.Lock()
         self.reload()
 
     def reload(self) -> None:
         """Read the keys again. Requests under way see all of the old ring or all of the new one."""
-        keys = {key.sha256: key for key in self._store.keys.active()}
-        origins = frozenset(origin for key in keys.values() for origin in key.origins)
-        self._now = (keys, origins, {key.id: key for key in keys.values()})
+        with self._reading:  # who began to read first must not be the last to say what there is: a key may be over
+            keys = {key.sha256: key for key in self._store.keys.active()}
+            origins = frozenset(origin for key in keys.values() for origin in key.origins)
+            self._now = (keys, origins, {key.id: key for key in keys.values()})
 
     def find(self, key_text: str) -> Key | None:
         """The key with this text, or None when there is none or it was revoked."""

@@ -49,5 +49,7 @@ def newest(store: Store, device: Device) -> Doubt | None:
     [job] = found
     pages = job.pages
     attempts = store.jobs.attempts(job.organization_id, job.id)
-    counter = attempts[-1]["counter"] if attempts else None
+    if not attempts or store.jobs.last_attempt_at(device.id) != attempts[-1]["started_at"]:
+        return None  # other labels have been sent since
+    counter = attempts[-1]["counter"]
     return None if counter is None or not pages else Doubt(job, counter, pages * job.copies)

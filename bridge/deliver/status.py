@@ -2,7 +2,7 @@
 
 A printer is probed once. One that answers is asked before each job (a label is not sent into an open head), after it
 (only then it is `printed`) and now and then while it is idle. One that stays silent is left alone: it is probed again
-ten minutes later, then an hour, a day. What was learnt is kept across restarts.
+ten minutes later, an hour, a day, and then no more. What was learnt is kept across restarts.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bridge.deliver.condition import Condition
 from bridge.model import Device
 from bridge.store import Store
 from devices.contracts import Connection, Reason, Status
+from devices.errors import DeviceError
 from devices.interview import Interview
 from devices.printer import Printer
 from devices.printermib import ask as ask_network_card
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 PATIENCE_S = 1.0  # for an answer
 CONFIRM_S = 30.0  # without progress, before a label that was taken is no longer expected to be confirmed
 GAP_S = 0.15  # between two answers "idle" that together say that nothing is left to print
+UNSEEN_S = 1.0  # after the last byte, before "idle" is believed of a printer that was not seen at work
 POLL_S = 3.0  # while a network printer is idle; others are opened for it, which other programs feel
 POLL_PLUGGED_S = 30.0
 POLL_BLOCKED_S = 1.0
@@ -121,8 +123,10 @@ class Monitor:
         """Whether it is time to find out if it answers."""
         if not self._on or self._memory.answers is True:
             return False
-        if self._memory.answers is None:
+        if not self._memory.probes:
             return True
+        if self._memory.probes > len(PROBE_AGAIN_S):
+            return False  # it may print what it is asked: enough is enough, until its address or language changes
         pause = PROBE_AGAIN_S[min(self._memory.probes, len(PROBE_AGAIN_S)) - 1]
         return not 0 <= time.time() - self._memory.asked_at < pause
 
@@ -156,7 +160,11 @@ class Monitor:
             return None
         self._memory.asked_at = time.time()
         self._memory.network = self._over_the_network() is not None
-        line = self._printer.connect(waits_for_close=False)
+        try:
+            line = self._printer.connect(waits_for_close=False)
+        except DeviceError:
+            self._memory.probes += 1  # it prints, and lets nobody in meanwhile: not after each job again
+            raise
         try:
             status = None
             if self._talk is not None and line.talks:
@@ -232,10 +240,12 @@ class Monitor:
                 self._say(None)
         return status
 
-    def stalled(self, line: Connection) -> Callable[[], bool]:
-        """For Connection.on_stall: whether it is known why it takes nothing."""
+    def stalled(self, line: Connection, wanted: Callable[[], bool]) -> Callable[[], bool]:
+        """For Connection.on_stall: whether it is known why it takes nothing, and somebody still waits for it."""
 
         def known() -> bool:
+            if not wanted():
+                return False
             status = line.wire_status() or self._over_the_network()
             if status is not None and status.blocked:
                 self._say(status)
@@ -263,7 +273,8 @@ class Monitor:
         told how many are out. While it waits for a person (paper), so do we. Raises DeviceError when it is gone.
         """
         start = before.labels if before is not None else None
-        idle, seen, since, pause = 0, None, time.monotonic(), 0.03
+        idle, seen, begun, pause, worked = 0, None, time.monotonic(), 0.03, False
+        since = begun
         while wanted():
             if not (self._last is not None and self._last.blocked) and self._proven(line):
                 return Verdict(True, "processed", "the printer says that it has processed all of it")
@@ -274,9 +285,12 @@ class Monitor:
                 if out is not None and out >= 0:
                     progress(out)
                 idle = idle + 1 if status.idle and not status.blocked else 0
+                worked |= status.idle is False
                 if self.evidence is None and status.idle is None and not status.blocked:
                     return Verdict(False, None, "the printer reports no error; it cannot say when it has printed")
-                if (verdict := _judge(status, out, expected, idle)) is not None:
+                # One that was not seen at work may not have read the job yet: then its word counts a little later.
+                seen_through = worked or out is not None or now - begun >= UNSEEN_S
+                if (verdict := _judge(status, out, expected, idle if seen_through else 0)) is not None:
                     return verdict
                 if (out, status.waiting, status.blocked) != seen or status.blocked:
                     seen, since = (out, status.waiting, status.blocked), now
@@ -287,7 +301,6 @@ class Monitor:
         else:
             return Verdict(False, None, "the bridge did not wait for its word")
         return Verdict(False, None, f"it did not say within {CONFIRM_S:g} s that it printed")
-
 
     def _proven(self, line: Connection) -> bool:
         """Whether it says that everything before this question is processed; where it knows such a question.
@@ -327,7 +340,8 @@ def _judge(status: Status, out: int | None, expected: int | None, idle: int) -> 
     """
     if out is None:
         return Verdict(True, "idle", "the printer says that nothing is left to print") if idle >= 2 else None
-    if expected is not None and expected <= out <= expected + 1 and status.idle is not False:
+    peeled = Reason.LABEL_WAITING in status.reasons and not status.waiting  # the last one waits to be taken off
+    if expected is not None and expected <= out <= expected + 1 and (status.idle is not False or peeled):
         return Verdict(True, "counter", f"the printer's label counter went up by {out}")
     if idle < 2:
         return None

@@ -8,8 +8,9 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from bridge.deliver.condition import Condition
@@ -33,7 +34,10 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
 NEVER_CLOSES = 3  # times a printer must leave its side open before that counts as its habit
-PAY_S = 0.5  # for the end of a job that was stopped in the middle
+UNREAD = 96 * 1024  # bytes that may lie in kernels and network cards when a connection is given up
+CUTS_STEP = 4096
+CUTS_MAX = 4 << 20  # bytes of a job whose every possible end is looked at
+PAY_S = 0.5  # without progress, for the end of a job that was stopped in the middle
 _CANCELLED = "cancelled before anything was sent"
 EXPIRED = "its time was over before it could be sent; nothing was printed"
 
@@ -121,6 +125,10 @@ class Worker:
         return self._thread.is_alive()
 
     def _run(self) -> None:
+        try:
+            self._debt_of_an_earlier_run()
+        except Exception:
+            log.exception("%s: what an earlier run left cut off cannot be told", self._device.name)
         while not (self._lane.closed or self._retired.is_set()):
             ticket = self._lane.take(self._retired.is_set, self._monitor.patience_s)
             if ticket is not None:
@@ -212,9 +220,13 @@ class Worker:
                 try:
                     before = self._monitor.ready(line)
                     self._end_doubt(before)
-                except DeviceError as error:
+                except Exception as error:
+                    if not isinstance(error, DeviceError):
+                        log.exception("%s: asking for its status broke off", self._device.name)
                     self._not_now(ticket, job, claim, error)
                     return
+                if before is not None and self._owed:
+                    before = replace(before, labels=None)  # what is ended now may print a label of its own
                 if before is not None and before.blocked:
                     self._blocked_by(ticket, job, claim, before)
                     return
@@ -307,13 +319,13 @@ class Worker:
         try:
             receipt, verdict = self._send(ticket, sheets, line, before)
         except (SendStopped, Abandoned):
-            sent = line.sent
-            self._owe(job, sheets, sent)
-            self._pay(line)
-            self._stopped(ticket, job, attempt, sheets.ledger, sent)
+            self._stop_in_order(ticket, job, attempt, sheets, line)
         except SendInterrupted as error:
             if not _gone(error):
-                self._owe(job, sheets, error.sent)
+                self._owe(job, sheets, error.sent, exact=False)
+            if ticket.stopped:
+                self._stopped(ticket, job, attempt, sheets.ledger, error.sent)
+                return
             self._unconfirmed(ticket, job, attempt, sheets.ledger, error)
         except PrinterUnreachable as error:
             self._nothing_left(ticket, job, attempt, error)
@@ -321,6 +333,7 @@ class Worker:
             self._half_drawn(ticket, job, attempt, sheets.ledger, line, error)
         except Exception as error:
             log.exception("%s: job %s: sending broke off", self._device.name, job.id)
+            self._owe(job, sheets, line.sent, exact=False)
             self._broke_off(ticket, job, attempt, sheets.ledger, line.sent, error)
         else:
             self._delivered(ticket, job, attempt, line.sent, receipt, verdict)
@@ -329,7 +342,7 @@ class Worker:
         self, ticket: Ticket, sheets: Sheets, line: Connection, before: Status | None
     ) -> tuple[Receipt, Verdict | None]:
         """All of it, to the printer's word that it printed where it gives one. Raises what Connection raises."""
-        line.on_stall = self._monitor.stalled(line)
+        line.on_stall = self._monitor.stalled(line, lambda: self._wanted(ticket))
         asks = before is not None
         self._paid = len(self._owed)
         if self._owed:
@@ -384,31 +397,73 @@ class Worker:
             log.info("%s: asking for its status: %s", self._device.name, error)
         return None
 
-    def _owe(self, job: Job, sheets: Sheets, sent: int) -> None:
+    def _owe(self, job: Job, sheets: Sheets, sent: int, *, exact: bool) -> None:
         """After a job that was cut off in the middle of a format or a picture the printer waits for the rest of it, and
-        would take the next label for that."""
-        if sent <= self._paid:
+        would take the next label for that.
+
+        exact: it has read, or will read, all that was sent. Otherwise nobody knows how much of the end of it: then the
+        longest rest. Too much white is read as an empty line; too little swallows labels.
+        """
+        left = sent - self._paid
+        if left <= 0:
             return
         language = job.kind if job.is_raw and job.kind not in (None, "raw") else self.printer.language
+        cuts = [left] if exact or left > CUTS_MAX else sorted({left, *range(max(1, left - UNREAD), left, CUTS_STEP)})
         try:
-            pieces = first_bytes(sheets.pieces(lambda: False), sent - self._paid)
-            self._owed = commands.ending(language or "", pieces)
+            rests = (commands.ending(language or "", first_bytes(sheets.pieces(lambda: False), cut)) for cut in cuts)
+            self._owed = max(rests, key=len)
         except Exception as error:  # what was drawn is gone already, say: then nothing can be known
             log.info("%s: job %s: how it broke off is not known: %s", self._device.name, job.id, error)
 
-    def _pay(self, line: Connection) -> None:
-        """On the same connection, while it lives and takes it; else before the next job."""
+    def _pay(self, line: Connection) -> bool:
+        """On the same connection, for as long as the printer takes something. False: it must be paid later."""
         if not self._owed:
-            return
-        until = time.monotonic() + PAY_S
+            return True
+        taken, since = line.sent, time.monotonic()
+
+        def goes_on(sent: int) -> bool:
+            nonlocal taken, since
+            if sent > taken and not self._hurry.is_set():
+                taken, since = sent, time.monotonic()
+            return time.monotonic() - since < PAY_S
+
         try:
             line.on_stall = None
-            line.write(self._owed, lambda sent: time.monotonic() < until)
+            line.write(self._owed, goes_on)
             line.finish()
         except DeviceError as error:
             log.debug("%s: not ended in order yet: %s", self._device.name, error)
-        else:
-            self._owed = b""
+            return False
+        self._owed = b""
+        return True
+
+    def _debt_of_an_earlier_run(self) -> None:
+        """A picture of counted bytes that was cut off by a crash or a stop: its rest is still to come."""
+        if self.printer.language not in _COUNTED:
+            return
+        cut = self._store.jobs.last_cut(self._device.id)
+        if cut is None:
+            return
+        document = self._store.jobs.body(cut.organization_id, cut.id) if cut.is_raw else None
+        pieces = [(document, 1)] if document is not None else list(self._kept_pages(cut))
+        size = sum(len(piece) for piece, _ in pieces)
+        if 0 < size <= CUTS_MAX:
+            cuts = sorted({size, *range(1, size, max(CUTS_STEP, size // 64))})
+            rests = (commands.ending(self.printer.language, first_bytes(iter(pieces), each)) for each in cuts)
+            self._owed = max(rests, key=len)
+
+    def _kept_pages(self, job: Job) -> Iterator[tuple[bytes, int]]:
+        path = self._store.spool.document(job.id)
+        if job.is_raw and path.exists() and path.stat().st_size <= CUTS_MAX:
+            yield path.read_bytes(), 1
+
+    def _stop_in_order(self, ticket: Ticket, job: Job, attempt: int, sheets: Sheets, line: Connection) -> None:
+        """First it is written down; then the printer is brought back to where a new job can begin."""
+        sent = line.sent
+        self._owe(job, sheets, sent, exact=True)
+        self._stopped(ticket, job, attempt, sheets.ledger, sent)
+        if not self._pay(line):
+            self._owe(job, sheets, sent, exact=False)
 
     def _look_ahead(self) -> None:
         """Have the next attempt written down while this job is being sent. After a crash both are in doubt."""
@@ -606,6 +661,9 @@ def _gone(error: SendInterrupted) -> bool:
     cause = error.__cause__
     return isinstance(cause, OSError) and cause.errno not in _UNHEARD
 
+
+_COUNTED = frozenset({"epl2", "tspl", "cpcl", "escpos"})
+"""Languages whose pictures are counted bytes: whatever comes after a cut is taken for a part of the picture."""
 
 _UNHEARD = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bridge.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
+from bridge.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 from bridge.intake.detect import HEAD, RAW, Recognize, declared_type, kind_of, kind_or_none
 from bridge.intake.fetch import FetchRules, check_url, fetch
 from bridge.intake.grants import CLOSED, Gate, ReceiptFacts, check_drawer
@@ -29,7 +29,7 @@ from bridge.model import (
     new_id,
 )  # fmt: skip
 from bridge.store import Store
-from bridge.store.jobs import INLINE_MAX, JobForgotten, KeyReused, NewJob
+from bridge.store.jobs import INLINE_MAX, JobForgotten, KeyReused, NewJob, QuotaUsedUp
 from bridge.store.spool import Incoming
 
 TITLE_MAX = 255  # characters kept of a title
@@ -128,8 +128,8 @@ class Intake:
     def accept(self, request: JobRequest) -> tuple[Job, bool]:
         """Store the job and queue it if it is to be launched. Returns it, and False when it was known already.
 
-        Raises NotFound, Invalid, TooLarge, Conflict (the Idempotency-Key was used for something else), DiskLow. An
-        upload that does not become a job's document is removed.
+        Raises NotFound, Invalid, TooLarge, Conflict (the Idempotency-Key was used for something else), Forbidden (the
+        quota is used up), DiskLow. An upload that does not become a job's document is removed.
         """
         job_id, created = new_id(), False
         new = self._checked(request, job_id)
@@ -165,6 +165,12 @@ class Intake:
         except JobForgotten as error:
             raise Conflict("the job of this Idempotency-Key has been deleted",
                            remedy="send a new key to print it once more", code="job_deleted") from error  # fmt: skip
+        except QuotaUsedUp as error:
+            account = self._store.organizations.get(new.request.organization_id)
+            used = f"all {account.jobs_used:,}" if account is not None else "all"
+            raise Forbidden(f"Print job quota exceeded: {used} print jobs of this account are used",
+                            remedy="ask whoever looks after this bridge for more",
+                            code="quota_exceeded") from error  # fmt: skip
 
     def reprint(
         self, job: Job, *, device: Device | None = None, label: int | None = None, copies: int | None = None,

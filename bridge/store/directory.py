@@ -28,6 +28,16 @@ def _organization(row: tuple[Any, ...]) -> Organization:
     return Organization(**dict(zip(_ORGANIZATION, row, strict=True)))
 
 
+def use_job(db: Cursor, organization_id: str) -> bool:
+    """Count one job against the quota, unless that is used up: then False and nothing is counted."""
+    counted = db.execute(
+        "UPDATE organizations SET jobs_used = jobs_used + 1 WHERE id = ?"
+        " AND (jobs_quota IS NULL OR jobs_used < jobs_quota)",
+        (organization_id,),
+    )
+    return bool(counted.rowcount)
+
+
 def _client(row: tuple[Any, ...]) -> Client:
     values = dict(zip(_CLIENT, row, strict=True))
     values["is_self"] = bool(values["is_self"])
@@ -96,26 +106,6 @@ class Organizations:
             return found
 
         return self._engine.write(work)
-
-    def use_job(self, organization_id: str) -> bool:
-        """Count one job against the quota, unless that is used up: then False and nothing is counted."""
-        return self._engine.write(
-            lambda db: bool(
-                db.execute(
-                    "UPDATE organizations SET jobs_used = jobs_used + 1 WHERE id = ?"
-                    " AND (jobs_quota IS NULL OR jobs_used < jobs_quota)",
-                    (organization_id,),
-                ).rowcount
-            )
-        )
-
-    def unuse_job(self, organization_id: str) -> None:
-        """The job that was counted did not come to be."""
-        self._engine.write(
-            lambda db: db.execute(
-                "UPDATE organizations SET jobs_used = max(0, jobs_used - 1) WHERE id = ?", (organization_id,)
-            )
-        )
 
 
 class Clients:

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from bridge.model import ENDED, WAITING, Device, Job, JobRequest, State, Upload, new_id
+from bridge.store.directory import use_job
 from bridge.store.engine import Cursor, Engine
 from bridge.store.events import history_line
 
@@ -59,6 +60,10 @@ class JobForgotten(Exception):
     """The same Idempotency-Key came again after its job was deleted."""
 
 
+class QuotaUsedUp(Exception):
+    """The job's organization has sent all the jobs it may send."""
+
+
 class Jobs:
     """The table of jobs. Every method takes the organization it may see."""
 
@@ -70,7 +75,7 @@ class Jobs:
     def add(self, new: NewJob) -> tuple[Job, bool]:
         """Store a job; return it and True, or the earlier one with the same Idempotency-Key and False.
 
-        Durable when it returns. Raises KeyReused, JobForgotten.
+        Durable when it returns. Raises KeyReused, JobForgotten, QuotaUsedUp.
         """
         return self._engine.write(lambda db: self._add(db, new))
 
@@ -80,6 +85,8 @@ class Jobs:
             earlier = self._earlier(db, request, new.fingerprint)
             if earlier is not None:
                 return earlier, False
+        if request.counted and not use_job(db, request.organization_id):
+            raise QuotaUsedUp
         state, reason, text = _first_state(request)
         seq = _event(db, now, request.organization_id, new.job_id, request.device_id, state)
         job = Job(
@@ -180,13 +187,6 @@ class Jobs:
             {"org": organization_id, "host": hostname, "each": each},
         )
         return [_job(row) for row in rows]
-
-    def knows_key(self, organization_id: str, idempotency_key: str) -> bool:
-        """Whether this Idempotency-Key has made a job, even one that is deleted: it will never make another."""
-        row = self._engine.read().execute(
-            "SELECT 1 FROM idempotency WHERE organization_id = ? AND key = ?", (organization_id, idempotency_key)
-        ).fetchone()  # fmt: skip
-        return row is not None
 
     def body(self, organization_id: str, job_id: str) -> bytes | None:
         """The document of a job when it is small enough to lie in the database."""
@@ -289,6 +289,27 @@ class Jobs:
             (organization_id, job_id),
         )
         return [dict(zip(_ATTEMPT, row, strict=True)) for row in rows]
+
+    def last_attempt_at(self, device_id: str) -> float | None:
+        """When something last began to be sent to a printer, of which something may have left; Unix seconds."""
+        row = self._engine.read().execute(
+            "SELECT max(started_at) FROM attempts WHERE device_id = ? AND result IS NOT 'queued'", (device_id,)
+        ).fetchone()  # fmt: skip
+        at: float | None = row[0]
+        return at
+
+    def last_cut(self, device_id: str) -> Job | None:
+        """The job whose sending was cut off, when that was the last thing sent to a printer."""
+        db = self._engine.read()
+        row = db.execute(
+            "SELECT job_serial, result, evidence FROM attempts WHERE device_id = ? AND result IS NOT 'queued'"
+            " ORDER BY started_at DESC LIMIT 1",
+            (device_id,),
+        ).fetchone()  # fmt: skip
+        if row is None or row[2] != "cut":
+            return None
+        job = db.execute(f"{_SELECT} WHERE serial = ?", (row[0],)).fetchone()
+        return _job(job) if job else None
 
     # -- changing --
 

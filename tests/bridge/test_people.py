@@ -17,6 +17,7 @@ from bridge.access.people import GUESSES, SUB_ACCOUNTS, People
 from bridge.dialects.v1 import DIALECT
 from bridge.errors import BridgeError, Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthorized
 from bridge.store import Store
+from bridge.store.directory import use_job
 
 OWN = "0197df47-871f-72d1-95df-2bfb0c18529a"
 TENANT = "0197df47-0000-72d1-95df-2bfb0c18529a"
@@ -270,16 +271,20 @@ def test_fifty_threads_use_up_a_quota_exactly(town: Town) -> None:
     taken: list[bool] = []
 
     def use() -> None:
-        taken.extend([town.store.organizations.use_job(TENANT) for _ in range(4)])
+        taken.extend([uses_job(town, TENANT) for _ in range(4)])
 
     in_threads(use, 50)
     assert (len(taken), taken.count(True)) == (200, 120)
     assert town.people.organization(TENANT).jobs_used == 120
-    town.store.organizations.unuse_job(TENANT)
-    assert town.store.organizations.use_job(TENANT) and not town.store.organizations.use_job(TENANT)
-    assert all(town.store.organizations.use_job(OWN) for _ in range(3))  # no quota, no end
+    town.people.change_organization(TENANT, jobs_quota=121)
+    assert uses_job(town, TENANT) and not uses_job(town, TENANT)
+    assert all(uses_job(town, OWN) for _ in range(3))  # no quota, no end
     town.people.change_organization(TENANT, jobs_quota=None)
-    assert town.store.organizations.use_job(TENANT)
+    assert uses_job(town, TENANT)
+
+
+def uses_job(town: Town, organization_id: str) -> bool:
+    return town.store.engine.write(lambda db: use_job(db, organization_id))
 
 
 def test_an_account_has_fifty_sub_accounts_however_many_ask_at_once(town: Town) -> None:

@@ -40,7 +40,7 @@ def test_one_black_dot() -> None:
 
 def test_one_black_dot_in_graphics_commands() -> None:
     out = LANGUAGE.encode(DOT, tuning=Tuning(profile="tm-m30"))
-    assert out == b"\x1b@\x1d(L\x0b\00p0\1\x011\x08\0\1\0\x80\x1d(L\2\x0002"
+    assert out == b"\x1b@\x1d(L\x0b\x000p0\1\x011\x08\0\1\0\x80\x1d(L\2\x0002"
 
 
 def test_one_black_dot_in_columns_of_24() -> None:

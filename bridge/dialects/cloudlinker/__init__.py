@@ -3,6 +3,7 @@
 fields    what a field may hold            payload   what is to be printed
 views     scopes, rates, links             replies   rows as JSON, states as numbers
 account, clients, devices, jobs            the endpoints; paginator and listing serve their lists
+calls     what is said of each endpoint    answers, openapi   and the document made of it
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bridge.dialects.cloudlinker.account import Account
 from bridge.dialects.cloudlinker.clients import Clients
 from bridge.dialects.cloudlinker.devices import Devices
 from bridge.dialects.cloudlinker.jobs import Jobs
+from bridge.dialects.cloudlinker.openapi import MOUNT, document, name_of
 from bridge.dialects.cloudlinker.views import PublicView, View, counted, guarded, public, show_allowance
 from bridge.errors import BridgeError, Invalid, TooMany, Unauthorized
 
@@ -33,9 +35,9 @@ class Cloudlinker:
     """Basic authentication, JSON, POST for nearly everything, Laravel's manners."""
 
     name = "cloudlinker"
-    mount = "/api"
+    mount = MOUNT
     credentials = frozenset({"basic"})
-    public = frozenset({"GET /client/version", "POST /auth/login", "POST /auth/register"})
+    public = frozenset({"GET /client/version", "POST /auth/login", "POST /auth/register", "GET /openapi.json"})
     web = frozenset({
         "* /test", "POST /jobs/create", "POST /jobs/list", "POST /jobs/get", "POST /jobs/launch", "POST /jobs/update",
         "POST /jobs/delete",
@@ -59,10 +61,10 @@ class Cloudlinker:
         for line, scopes, view in _endpoints(desk):
             method, path = line.split()
             answer = guarded(view, scopes)
-            blueprint.add_url_rule(path, _name(line), answer, methods=[method])
+            blueprint.add_url_rule(path, name_of(line), answer, methods=[method])
         for line, open_view in _public_endpoints(desk):
             method, path = line.split()
-            blueprint.add_url_rule(path, _name(line), public(open_view), methods=[method])
+            blueprint.add_url_rule(path, name_of(line), public(open_view), methods=[method])
         return blueprint
 
 
@@ -96,11 +98,14 @@ def _public_endpoints(desk: Desk) -> list[tuple[str, PublicView]]:
         ("POST /auth/login", account.login),
         ("POST /auth/register", account.register),
         ("GET  /client/version", account.version),
+        ("GET  /openapi.json", lambda _given: _described(desk)),
     ]
 
 
-def _name(line: str) -> str:
-    return "_".join(line.lower().replace("/", " ").split())
+def _described(desk: Desk) -> dict[str, Any]:
+    """The OpenAPI document of both tables."""
+    closed = [(line, scopes) for line, scopes, _ in _endpoints(desk)]
+    return document((*closed, *((line, None) for line, _ in _public_endpoints(desk))))
 
 
 def _is_program() -> bool:

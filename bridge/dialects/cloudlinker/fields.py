@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
+from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, WithJsonSchema
 
 from bridge.errors import Invalid
 from bridge.model import MAX_COPIES, PRINTER
@@ -161,17 +161,37 @@ def _info(value: Any) -> str:
     return text
 
 
-Id = Annotated[str, PlainValidator(_word)]
-NewId = Annotated[str, PlainValidator(_new_id)]
-Line = Annotated[str, PlainValidator(_line)]
-Word = Annotated[str, PlainValidator(_word)]
-Text = Annotated[str, PlainValidator(_text)]
-Description = Annotated[str, PlainValidator(_description)]
-Message = Annotated[str, PlainValidator(_message)]
-Whole = Annotated[int, PlainValidator(_whole)]
-Copies = Annotated[int, PlainValidator(_copies)]
-Flag = Annotated[bool, PlainValidator(_flag)]
-Status = Annotated[int, PlainValidator(_status)]
-JobType = Annotated[int, PlainValidator(_job_type)]
-Moment = Annotated[float, PlainValidator(_moment)]
-Info = Annotated[str, PlainValidator(_info)]
+def _number(least: int, most: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "integer", "minimum": least, "maximum": most})
+
+
+def _at_most(length: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "maxLength": length})
+
+
+# The schemas are what the OpenAPI document advises; more is understood. Cloudlinker's own examples have copies as text.
+
+Id = Annotated[str, PlainValidator(_word), WithJsonSchema({"type": "string"})]
+NewId = Annotated[
+    str, PlainValidator(_new_id), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,64}$"})
+]
+Line = Annotated[str, PlainValidator(_line), _at_most(_LINE_MAX)]
+Word = Annotated[str, PlainValidator(_word), WithJsonSchema({"type": "string"})]
+Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
+Description = Annotated[str, PlainValidator(_description), _at_most(_TEXT_MAX)]
+Message = Annotated[str, PlainValidator(_message), WithJsonSchema({"type": "string"})]
+Whole = Annotated[int, PlainValidator(_whole), _number(-_WHOLE_MAX, _WHOLE_MAX)]
+Copies = Annotated[
+    int, PlainValidator(_copies),
+    WithJsonSchema({"type": ["integer", "string"], "minimum": 1, "maximum": MAX_COPIES,
+                    "pattern": "^(?=.*[1-9])[0-9]{1,3}$"}),
+]  # fmt: skip
+Flag = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]
+Status = Annotated[int, PlainValidator(_status), _number(1, 5)]
+JobType = Annotated[int, PlainValidator(_job_type), WithJsonSchema({"enum": [PRINTER, "print"]})]
+Moment = Annotated[
+    float, PlainValidator(_moment), WithJsonSchema({"type": "string", "examples": ["2025-07-06 18:09:00"]})
+]
+Info = Annotated[
+    str, PlainValidator(_info), WithJsonSchema({"type": ["object", "array", "string"], "maxLength": 65_536})
+]

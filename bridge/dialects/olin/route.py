@@ -26,7 +26,7 @@ RATES = {"free": 60, "professional": 300, "enterprise": 1000}
 """Requests of one account in a minute: seed olin.txt, "Rate Limiting"."""
 
 DOOR = (Window(60, 60.0),)
-"""How often one address may ask for what needs no token: each login costs a slow hash."""
+"""How often one address may log in or register: each of these costs a slow hash."""
 
 View = Callable[..., Response]
 
@@ -122,7 +122,7 @@ def counted(house: House) -> Callable[[], None]:
 
     def count() -> None:
         who: Principal | None = g.get("principal")
-        if who is None:
+        if who is None and request.method != "GET":
             _refuse_if_over(house.door.take(_address(), time.monotonic()))
         g.olin_allowance = allowance = _taken(house, who)
         _refuse_if_over(allowance)

@@ -1,4 +1,4 @@
-"""POST print-jobs: the three ways a document comes, the two ways its options are written, and the quota."""
+"""POST print-jobs: the three ways a document comes, and the two ways its options are written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flask import Response, request, url_for
 from bridge.dialects.olin import printers, words
 from bridge.dialects.olin.route import House, answered, idempotency_key
 from bridge.dialects.olin.wishes import PAPERS, NewJob, PrintOptions
-from bridge.errors import BadRequest, Forbidden, Invalid, NotFound, TooLarge
+from bridge.errors import BadRequest, Invalid, NotFound, TooLarge
 from bridge.intake.body import parameters, read_json
 from bridge.intake.detect import HEAD, RAW
 from bridge.model import Device, Document, Inline, Job, JobRequest, Principal, Upload, Url
@@ -68,7 +68,7 @@ def submit(house: House, who: Principal) -> Response:
 def _accepted(house: House, who: Principal, sent: Submission) -> Response:
     device = printers.wanted(house, who, sent.wish.printer_id, sent.wish.printer_name)
     paper = _checked_paper(house, device, sent.options.paper_size)
-    with _in_words_of(sent.field), quota(house, who) as counting:
+    with _in_words_of(sent.field):
         document, declared = _document(house, sent, device)
         copies = sent.wish.copies or sent.options.copies or 1
         asked = {"color": sent.options.color, "duplex": sent.options.duplex, "paper_size": paper}
@@ -87,10 +87,10 @@ def _accepted(house: House, who: Principal, sent: Submission) -> Response:
                 key_id=who.key_id,
                 origin=who.origin,
                 user_id=who.user_id,
+                counted=True,
                 grants=who.grants,
             )  # fmt: skip
         )
-        counting.made = created
     data = {"print_job": told(house, who, job), "download_url": download_url(job)}
     return answered("Print job submitted successfully", data, 201 if created else 200)
 
@@ -118,34 +118,6 @@ def printer_number(house: House, who: Principal, job: Job) -> int | None:
 def download_url(job: Job) -> str:
     """Where a job's document can be had; an absolute address, by the Host of the request."""
     return url_for("olin.jobs_download", job_id=str(job.serial), _external=True)
-
-
-# ---- the quota --------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Counting:
-    """made: whether there is a new job, so that it stays counted."""
-
-    made: bool = False
-
-
-@contextmanager
-def quota(house: House, who: Principal) -> Iterator[Counting]:
-    """Count a job against the account's quota, and give it back unless one was made. Raises Forbidden."""
-    store, key, counting = house.desk.store, idempotency_key(), Counting()
-    if key is not None and store.jobs.knows_key(who.organization_id, key):
-        yield counting  # nothing new can come of it: the same job again, or a refusal
-        return
-    if not store.organizations.use_job(who.organization_id):
-        used = house.organization(who).jobs_used
-        raise Forbidden(f"Print job quota exceeded: all {used:,} print jobs of this account are used",
-                        remedy="ask whoever looks after this bridge for more", code="quota_exceeded")  # fmt: skip
-    try:
-        yield counting
-    finally:
-        if not counting.made:
-            store.organizations.unuse_job(who.organization_id)
 
 
 # ---- the words --------------------------------------------------------------------------------------------------
