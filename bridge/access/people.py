@@ -27,7 +27,8 @@ ROLES = ("admin", "user", "guest")
 SUB_ACCOUNTS = 50  # of one integrator
 PASSWORD_MIN, PASSWORD_MAX = 8, 1024  # characters
 NAME_MAX = 255
-GUESSES, GUESS_SPAN_S = 5, 60.0  # wrong passwords for one address, before it has to wait
+GUESSES, GUESS_SPAN_S = 5, 60.0  # wrong passwords for one address from one place, before it has to wait
+GUESSES_FROM_ALL = 100  # ... and from everywhere
 TOKEN_KEPT_S = 30 * 86400.0  # seconds a token is known after it was over
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}")
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -181,20 +182,28 @@ class People:
         self._store.users.delete(organization_id, user_id)
         self._ring.reload()
 
-    def login(self, email: str, password: str) -> User:
-        """Who this is. Raises Unauthorized, with one text for every reason, and TooMany after a few wrong guesses."""
-        who = email.strip().lower()[:NAME_MAX]
+    def login(self, email: str, password: str, *, caller: str = "") -> User:
+        """Who this is. Raises Unauthorized, with one text for every reason, and TooMany after a few wrong guesses.
+
+        caller: from where it is tried: who guesses at somebody's password locks himself out, not that person (until
+        guesses come from everywhere).
+        """
+        address = email.strip().lower()[:NAME_MAX]
+        who = f"{caller} {address}"
         # One guess at an address after the other, or a hundred at once would all be let through before the first fails.
-        with self._turns[hash(who) % len(self._turns)]:
-            self._check_guesses(who)
-            user = self._store.users.by_email(who)
+        with self._turns[hash(address) % len(self._turns)]:
+            self._check_guesses(who, GUESSES)
+            self._check_guesses(address, GUESSES_FROM_ALL)
+            user = self._store.users.by_email(address)
             right = matches(password[: PASSWORD_MAX + 1], user.password if user is not None else None)
             if not right or user is None or not self._is_active(user):
                 self._guessed(who)
+                self._guessed(address)
                 raise Unauthorized("the e-mail address or the password is wrong", code="wrong_password",
                                    remedy="try again, or ask whoever looks after this bridge")  # fmt: skip
             with self._lock:
                 self._guesses.pop(who, None)
+                self._guesses.pop(address, None)
             return user
 
     def is_password(self, user: User, password: str) -> bool:
@@ -207,10 +216,10 @@ class People:
         organization = self._store.organizations.get(user.organization_id)
         return organization is not None and organization.disabled_at is None
 
-    def _check_guesses(self, who: str) -> None:
+    def _check_guesses(self, who: str, most: int) -> None:
         with self._lock:
             seen = [at for at in self._guesses.get(who, ()) if at > time.monotonic() - GUESS_SPAN_S]
-            if len(seen) >= GUESSES:
+            if len(seen) >= most:
                 wait = max(1, round(seen[0] + GUESS_SPAN_S - time.monotonic()))
                 raise TooMany("too many wrong passwords for this address", retry_after_s=wait,
                               remedy=f"wait {wait} s")  # fmt: skip

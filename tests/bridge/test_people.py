@@ -148,6 +148,14 @@ def test_a_right_password_in_between_forgives_the_wrong_ones(town: Town) -> None
         assert town.people.login(EMAIL, PASSWORD)
 
 
+def test_who_guesses_locks_himself_out_and_not_the_person(town: Town) -> None:
+    town.ada()
+    for _ in range(GUESSES):
+        refusal(lambda: town.people.login(EMAIL, "wrong horse", caller="10.0.0.66"))
+    assert isinstance(refusal(lambda: town.people.login(EMAIL, PASSWORD, caller="10.0.0.66")), TooMany)
+    assert town.people.login(EMAIL, PASSWORD, caller="10.0.0.7")
+
+
 def test_thirty_guesses_at_once_are_five(town: Town) -> None:
     town.ada()
     gate, refused = threading.Barrier(30), []

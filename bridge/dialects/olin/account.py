@@ -36,7 +36,7 @@ def login(house: House, wish: Login) -> Response:
         own = house.desk.store.organizations.get(house.desk.organization_id)
         assert own is not None
         return answered("Login successful", _account(house, own, None, key))
-    user = house.people.login(wish.email, wish.password)
+    user = house.people.login(wish.email, wish.password, caller=request.remote_addr or "")
     organization = house.people.organization(user.organization_id)
     return answered("Login successful", _account(house, organization, user, _token(house, user)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 
 from bridge.access.people import People
 from bridge.dialects.printcloud.route import House, made
@@ -68,11 +68,11 @@ def login(house: House, who: Principal, wish: Login) -> Response:
 def _known(people: People, wish: Login) -> User:
     """As it was typed; then without blanks around it, which the documentation's own example has."""
     try:
-        return people.login(wish.email, wish.password)
+        return people.login(wish.email, wish.password, caller=request.remote_addr or "")
     except Unauthorized:
         if wish.password == wish.password.strip():
             raise
-        return people.login(wish.email, wish.password.strip())
+        return people.login(wish.email, wish.password.strip(), caller=request.remote_addr or "")
 
 
 def _tidy(house: House, user: User, newest: Key, *, replaces: bool) -> None:
