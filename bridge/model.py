@@ -187,11 +187,11 @@ EVERYTHING = Grants("raw-any", drawer=True)
 class JobRequest:
     """One wish to print, the same whichever dialect it came in.
 
-    declared: what the caller says the document is (never believed, only hinted). payload: the dialect's own text, kept
-    to be given back unchanged. external_id, account: the identity of a job a cloud gave us. hold: launched, but not
-    sent before somebody releases it. expires_at: Unix seconds; not sent afterwards. reprint_of: the job it repeats.
-    user_id: whose it is, if it is somebody's. counted: against the quota of its organization. grants: of whoever asks;
-    without a default, so that no dialect can forget them.
+    declared: what the caller says the document is (never believed, only hinted). payload: the dialect's own text,
+    kept to be given back unchanged. external_id, account: the identity of a job a cloud gave us. hold: launched,
+    but not sent before somebody releases it. expires_at: Unix seconds; not sent afterwards. reprint_of: the job it
+    repeats. user_id: whose it is, if it is somebody's. counted: for its organization, also without a quota; with
+    one every job is. grants: of whoever asks; without a default, so that no dialect can forget them.
     """
 
     organization_id: str

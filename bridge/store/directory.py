@@ -28,14 +28,18 @@ def _organization(row: tuple[Any, ...]) -> Organization:
     return Organization(**dict(zip(_ORGANIZATION, row, strict=True)))
 
 
-def use_job(db: Cursor, organization_id: str) -> bool:
-    """Count one job against the quota, unless that is used up: then False and nothing is counted."""
-    counted = db.execute(
-        "UPDATE organizations SET jobs_used = jobs_used + 1 WHERE id = ?"
-        " AND (jobs_quota IS NULL OR jobs_used < jobs_quota)",
-        (organization_id,),
-    )
-    return bool(counted.rowcount)
+def use_job(db: Cursor, organization_id: str, *, counted: bool) -> bool:
+    """Count one job against the quota, unless that is used up: then False and nothing is counted.
+
+    counted: also where there is no quota.
+    """
+    row = db.execute("SELECT jobs_quota, jobs_used FROM organizations WHERE id = ?", (organization_id,)).fetchone()
+    quota, used = row if row is not None else (None, 0)
+    if quota is not None and used >= quota:
+        return False
+    if counted or quota is not None:
+        db.execute("UPDATE organizations SET jobs_used = jobs_used + 1 WHERE id = ?", (organization_id,))
+    return True
 
 
 def _client(row: tuple[Any, ...]) -> Client:

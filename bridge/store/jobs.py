@@ -85,7 +85,7 @@ class Jobs:
             earlier = self._earlier(db, request, new.fingerprint)
             if earlier is not None:
                 return earlier, False
-        if request.counted and not use_job(db, request.organization_id):
+        if not use_job(db, request.organization_id, counted=request.counted):
             raise QuotaUsedUp
         state, reason, text = _first_state(request)
         seq = _event(db, now, request.organization_id, new.job_id, request.device_id, state)

@@ -1,4 +1,4 @@
-"""A picture of counted bytes that is cut off does not swallow the labels after it: shown with the printers' own readers."""
+"""A picture of counted bytes that is cut off does not swallow the labels after it, in the simulated printers."""
 
 from __future__ import annotations
 

@@ -292,7 +292,7 @@ def test_fifty_threads_use_up_a_quota_exactly(town: Town) -> None:
 
 
 def uses_job(town: Town, organization_id: str) -> bool:
-    return town.store.engine.write(lambda db: use_job(db, organization_id))
+    return town.store.engine.write(lambda db: use_job(db, organization_id, counted=True))
 
 
 def test_an_account_has_fifty_sub_accounts_however_many_ask_at_once(town: Town) -> None:

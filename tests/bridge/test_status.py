@@ -39,7 +39,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of minutes and seconds become tenths of a second."""
     monkeypatch.setattr(worker, "FIRST_RETRY_S", 0.05)
     monkeypatch.setattr(worker, "LAST_RETRY_S", 0.2)
-    for name, value in (("POLL_S", 0.2), ("POLL_BLOCKED_S", 0.1), ("CONFIRM_S", 5.0), ("PATIENCE_S", 0.4), ("UNSEEN_S", 0.3)):
+    quick = {"POLL_S": 0.2, "POLL_BLOCKED_S": 0.1, "CONFIRM_S": 5.0, "PATIENCE_S": 0.4, "UNSEEN_S": 0.3}
+    for name, value in quick.items():
         monkeypatch.setattr(status, name, value)
 
 

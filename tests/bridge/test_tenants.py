@@ -17,6 +17,8 @@ import pytest
 
 from bridge.dialects.v1.table import ROUTES
 from bridge.dialects.v1.wishes import Nothing
+from bridge.errors import Forbidden
+from tests.bridge.shop import Shop
 from tests.fake.printer import FakePrinter
 from tests.serving import Answer, Serve, printer
 
@@ -457,3 +459,17 @@ def test_no_secret_is_in_the_data_folder_or_the_log(town: Town) -> None:
     assert b"red-user" in kept
     for secret in [*town.red.secrets, *town.blue.secrets]:
         assert secret.encode() not in kept, secret
+
+
+def test_a_quota_binds_at_every_door(tmp_path: Path) -> None:
+    """Whichever API a job comes by: used up is used up."""
+    with Shop(tmp_path) as shop:
+        shop.device("dock")
+        shop.store.organizations.update(shop.org, jobs_quota=2)
+        for _ in range(2):
+            shop.send()
+        with pytest.raises(Forbidden) as refused:
+            shop.send()
+        assert refused.value.code == "quota_exceeded"
+        found = shop.store.organizations.get(shop.org)
+        assert found is not None and found.jobs_used == 2

@@ -23,6 +23,7 @@ from typing import Any
 
 from devices import status
 
+
 def _probes() -> Iterator[bytes]:
     for talk in filter(None, map(status.talk, status.names())):
         yield talk.ask(talk.questions[0])
