@@ -496,11 +496,12 @@ class Agents:
     def _take(self, client: Client, device_id: str) -> Parcel | None:
         """The next job for a printer; None when there is none, or the printer has enough."""
         while True:
+            forgotten = sum(each.job.device_id == device_id for each in list(self._doubts.values()))
+            job = self._store.handed.next(device_id, IN_FLIGHT + forgotten)
+            # In this order: a printer that was paused before the job came is seen to be paused.
             device = self._store.devices.get(client.organization_id, device_id)
             if device is None or device.paused or device.client_id != client.id or is_away(device.reported):
                 return None
-            forgotten = sum(each.job.device_id == device_id for each in list(self._doubts.values()))
-            job = self._store.handed.next(device_id, IN_FLIGHT + forgotten)
             if job is None:
                 return None
             if job.expires_at is not None and job.expires_at < self._store.lanes.now():
