@@ -458,13 +458,6 @@ class Devices:
 
         self._write(work)
 
-    def borrowers(self, device_id: str) -> list[str]:
-        """The organizations a device is lent to."""
-        rows = self._engine.read().execute(
-            "SELECT organization_id FROM shares WHERE device_id = ? ORDER BY created_at", (device_id,)
-        )
-        return [row[0] for row in rows]
-
 
 def _set(db: Cursor, table: str, organization_id: str, row_id: str, columns: dict[str, Any]) -> None:
     if columns:

@@ -16,7 +16,7 @@ from devices.contracts import Bitmap
 from devices.readers._cpcl_stream import Command, Stream
 from devices.readers._epl2_stream import MAX_DATA
 from devices.readers._label import LIMIT, MAX_DOTS, MAX_LABELS, MAX_SIDE, ROW, Label
-from devices.readers._zpl_marks import Mark, Picture, frame, paint
+from devices.readers._marks import Mark, Picture, drawn, frame
 from devices.readers.epl2 import slanted
 
 __all__ = ["LIMIT", "Label", "read"]
@@ -148,15 +148,7 @@ class _Printer:
         height = session.height or max(mark.y + len(mark.picture.rows) for mark in marks)
         if width * height > MAX_DOTS or max(width, height) > MAX_SIDE:
             raise command.bad(f"a label of {width:,} x {height:,} dots (PAGE-WIDTH, height) is too large to read")
-        stride = (width + 7) // 8
-        self.spend(command, height, stride)
-        canvas = [0] * height
-        for mark in marks:
-            wider = stride - mark.picture.width // 8  # bytes that shifting adds to each row
-            self.spend(command, min(height, len(mark.picture.rows)), max(0, wider))
-            paint(canvas, width, mark)
-        pad = stride * 8 - width
-        return Bitmap(width, height, b"".join([(row << pad).to_bytes(stride, "big") for row in canvas]))
+        return drawn(marks, width, height, lambda rows, stride: self.spend(command, rows, stride))
 
 
 _DRAWING: dict[str, Callable[[_Printer, _Session, Command], None]] = {

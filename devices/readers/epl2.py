@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from devices.contracts import Bitmap
 from devices.readers._epl2_stream import MAX_DATA, Command, Stream
 from devices.readers._label import LIMIT, MAX_DOTS, MAX_LABELS, MAX_SIDE, ROW, Label
-from devices.readers._zpl_marks import Mark, Picture, frame, paint
+from devices.readers._marks import Mark, Picture, drawn, frame
 
 __all__ = ["LIMIT", "Label", "Printer", "read"]
 
@@ -160,15 +160,7 @@ class Printer:
         height = max(1, bottom + self.feed if self.feed is not None else self.length or bottom)
         if width * height > MAX_DOTS or max(width, height) > MAX_SIDE:
             raise command.bad(f"a label of {width:,} x {height:,} dots (q, Q or the drawing) is too large to read")
-        stride = (width + 7) // 8
-        self.spend(command, height, stride)
-        canvas = [0] * height
-        for mark in marks:
-            wider = stride - mark.picture.width // 8  # bytes that shifting adds to each row
-            self.spend(command, min(height, len(mark.picture.rows)), max(0, wider))
-            paint(canvas, width, mark)
-        pad = stride * 8 - width
-        return Bitmap(width, height, b"".join([(row << pad).to_bytes(stride, "big") for row in canvas]))
+        return drawn(marks, width, height, lambda rows, stride: self.spend(command, rows, stride))
 
 
 def slanted(across: int, down: int, thick: int, *, rising: bool) -> list[tuple[int, int]]:

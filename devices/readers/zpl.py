@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from devices.contracts import Bitmap
 from devices.errors import BadPrinterData
 from devices.readers._label import LIMIT, MAX_DOTS, MAX_LABELS, MAX_SIDE, ROW, Label
+from devices.readers._marks import Mark, Picture, drawn, frame, magnified
 from devices.readers._zpl_data import unpacked
-from devices.readers._zpl_marks import Mark, Picture, frame, magnified, paint
 from devices.readers._zpl_stream import Command, Scanner, number
 
 __all__ = ["LIMIT", "MAX_DOTS", "MAX_LABELS", "MAX_SIDE", "Label", "read"]
@@ -239,15 +239,7 @@ class _Printer:
         height = self.length or max(1, *(mark.y + len(mark.picture.rows) for mark in marks))
         if width * height > MAX_DOTS or max(width, height) > MAX_SIDE:
             raise command.bad(f"a label of {width:,} x {height:,} dots (^PW, ^LL or the drawing) is too large to read")
-        stride = (width + 7) // 8
-        self.spend(command, height, stride)
-        canvas = [0] * height
-        for mark in marks:
-            wider = stride - mark.picture.width // 8  # bytes that shifting adds to each row
-            self.spend(command, min(height, len(mark.picture.rows)), max(0, wider))
-            paint(canvas, width, mark)
-        pad = stride * 8 - width
-        return Bitmap(width, height, b"".join([(row << pad).to_bytes(stride, "big") for row in canvas]))
+        return drawn(marks, width, height, lambda rows, stride: self.spend(command, rows, stride))
 
 
 _SETTINGS: dict[str, Callable[[_Printer, _Format, Command], None]] = {

@@ -1,8 +1,11 @@
-"""What ZPL puts on a label, as rows of dots: pictures, boxes, and how they are painted over one another."""
+"""What a language puts on a label, as rows of dots: pictures, boxes, and how they are painted over one another."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from devices.contracts import Bitmap
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +56,16 @@ def paint(canvas: list[int], width: int, mark: Mark) -> None:
             canvas[y] &= ~dots
         else:
             canvas[y] ^= dots
+
+
+def drawn(marks: Sequence[Mark], width: int, height: int, spend: Callable[[int, int], None]) -> Bitmap:
+    """All marks on a label of width x height dots, in order. spend: told rows and bytes a row before they cost."""
+    stride = (width + 7) // 8
+    spend(height, stride)
+    canvas = [0] * height
+    for mark in marks:
+        wider = stride - mark.picture.width // 8  # bytes that shifting adds to each row
+        spend(min(height, len(mark.picture.rows)), max(0, wider))
+        paint(canvas, width, mark)
+    pad = stride * 8 - width
+    return Bitmap(width, height, b"".join([(row << pad).to_bytes(stride, "big") for row in canvas]))
