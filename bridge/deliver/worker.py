@@ -8,7 +8,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,7 @@ NEVER_CLOSES = 3  # times a printer must leave its side open before that counts 
 UNREAD = 96 * 1024  # bytes that may lie in kernels and network cards when a connection is given up
 CUTS_STEP = 4096
 CUTS_MAX = 4 << 20  # bytes of a job whose every possible end is looked at
+FILLING = 256  # bytes; a longer ending fills up a picture, and its first byte is white
 PAY_S = 0.5  # without progress, for the end of a job that was stopped in the middle
 _CANCELLED = "cancelled before anything was sent"
 EXPIRED = "its time was over before it could be sent; nothing was printed"
@@ -411,7 +412,7 @@ class Worker:
         cuts = [left] if exact or left > CUTS_MAX else sorted({left, *range(max(1, left - UNREAD), left, CUTS_STEP)})
         try:
             rests = (commands.ending(language or "", first_bytes(sheets.pieces(lambda: False), cut)) for cut in cuts)
-            self._owed = max(rests, key=len)
+            self._owed = _enough(rests, 0 if len(cuts) == 1 else CUTS_STEP)
         except Exception as error:  # what was drawn is gone already, say: then nothing can be known
             log.info("%s: job %s: how it broke off is not known: %s", self._device.name, job.id, error)
 
@@ -444,18 +445,24 @@ class Worker:
         cut = self._store.jobs.last_cut(self._device.id)
         if cut is None:
             return
-        document = self._store.jobs.body(cut.organization_id, cut.id) if cut.is_raw else None
-        pieces = [(document, 1)] if document is not None else list(self._kept_pages(cut))
+        pieces = [(piece, 1) for piece in self._said(cut)]
         size = sum(len(piece) for piece, _ in pieces)
         if 0 < size <= CUTS_MAX:
-            cuts = sorted({size, *range(1, size, max(CUTS_STEP, size // 64))})
+            step = max(CUTS_STEP, size // 64)
+            cuts = sorted({size, *range(1, size, step)})
             rests = (commands.ending(self.printer.language, first_bytes(iter(pieces), each)) for each in cuts)
-            self._owed = max(rests, key=len)
+            self._owed = _enough(rests, step)
 
-    def _kept_pages(self, job: Job) -> Iterator[tuple[bytes, int]]:
-        path = self._store.spool.document(job.id)
-        if job.is_raw and path.exists() and path.stat().st_size <= CUTS_MAX:
-            yield path.read_bytes(), 1
+    def _said(self, job: Job) -> Iterator[bytes]:
+        """What an earlier run had begun to send, as far as it is kept."""
+        if not job.is_raw:
+            yield from self._store.spool.pages(job.id, job.launch)
+            return
+        document, path = self._store.jobs.body(job.organization_id, job.id), self._store.spool.document(job.id)
+        if document is not None:
+            yield document
+        elif path.exists() and path.stat().st_size <= CUTS_MAX:
+            yield path.read_bytes()
 
     def _stop_in_order(self, ticket: Ticket, job: Job, attempt: int, sheets: Sheets, line: Connection) -> None:
         """First it is written down; then the printer is brought back to where a new job can begin."""
@@ -653,6 +660,12 @@ class Worker:
         """It takes bytes: only now is it there. Many accept a connection and hang up while another computer prints."""
         self._failures, self._reachable, self._lane.eager = 0, True, not self._monitor.answers
         self._condition.here()
+
+
+def _enough(rests: Iterable[bytes], step: int) -> bytes:
+    """The longest of them; of a filling, as much more as a cut between two that were looked at may need."""
+    longest = max(rests, key=len)
+    return longest[:1] * step + longest if len(longest) > FILLING else longest
 
 
 def _gone(error: SendInterrupted) -> bool:

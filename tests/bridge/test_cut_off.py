@@ -19,7 +19,7 @@ SMALL = [Bitmap(64, 24, bytes([n + 1] * 8 * 24)) for n in range(3)]
 
 def dots(printer: Simulator) -> list[bytes]:
     """What came out, without white around it."""
-    return [picture.rows.replace(b"\0", b"") for picture in printer.paper.pictures if picture is not None]
+    return [picture.rows.replace(b"\0", b"") for picture in list(printer.paper.pictures) if picture is not None]
 
 
 @pytest.mark.parametrize("language", ["epl2", "tspl", "zpl"])
@@ -55,3 +55,16 @@ def test_labels_after_a_picture_that_a_stop_cut_off_come_out(tmp_path: Path, lan
             for each in SMALL:
                 assert shop.wait(shop.send(encode(each), declared=language), timeout=30).state == "delivered"
             until(lambda: len([each for each in dots(printer) if each in [s.rows for s in SMALL]]) == 3, timeout=20)
+
+
+@pytest.mark.parametrize("language", ["epl2", "tspl", "cpcl", "escpos"])
+def test_a_filling_is_never_too_short_wherever_the_cut_was(language: str) -> None:
+    """A cut between two places that were looked at may need more than both of them."""
+    from bridge.deliver.worker import _enough
+    from devices import commands
+
+    narrow = Bitmap(400, 600, PHOTO.rows[: 50 * 600])
+    whole, step = load(language).encode(narrow), 4096
+    looked_at = [commands.ending(language, [whole[:cut]]) for cut in range(1, len(whole), step)]
+    filled = len(_enough(looked_at, step))
+    assert all(len(commands.ending(language, [whole[:cut]])) <= filled for cut in range(1, len(whole), 37))
