@@ -123,6 +123,11 @@ class Office:
         hyphens = f"{plain[:8]}-{plain[8:12]}-{plain[12:16]}-{plain[16:20]}-{plain[20:]}"
         return self.bridge.wait(hyphens)
 
+    def settled(self) -> None:
+        """Waits until every job posted so far, by whichever test, is through."""
+        for job in self.send(REQUESTS["list print jobs"], None, "/printjobs?limit=1000").json:
+            self.finished(job["id"])
+
     def printed(self, printer_id: str) -> list[bytes]:
         return [path.read_bytes() for path in sorted((self.paper / PAPER[printer_id]).glob("*.bin"))]
 
@@ -189,6 +194,7 @@ def test_the_lists_are_not_empty_and_say_what_was_sent(office: Office) -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_the_curl_commands_of_the_documentation_print(office: Office) -> None:
     """Letter by letter, blanks and all, but for the host, the key and what the page leaves out."""
+    office.settled()
     before = {key: len(office.printed(key)) for key in PAPER}
     run, jobs = 0, []
     for name, example in REQUESTS.items():
