@@ -6,9 +6,10 @@ the length of the data, never faster, and a scanner keeps at most a few kilobyte
 
 from __future__ import annotations
 
+import copy
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -61,6 +62,10 @@ class Scanner(Protocol):
         ...
 
 
+_NO_COPIES = frozenset({"escpos"})  # its scanner holds a generator, so the stream is read anew for each cut
+_FILLING = 256  # bytes; a longer ending fills up a picture, and its first byte is white
+
+
 @cache
 def names() -> tuple[str, ...]:
     """The languages whose commands are known, in alphabetical order."""
@@ -73,6 +78,44 @@ def scanner(language: str) -> Scanner | None:
         return None
     new: Callable[[], Scanner] = _module(language).new
     return new()
+
+
+def forgetting(language: str, pieces: Iterable[bytes], cuts: Iterable[int], slack: int = 0) -> bytes:
+    """What makes a printer forget a job that was cut off: it has read as many bytes of it as one of `cuts` says, and
+    nobody knows which one.
+
+    Nothing of it that is half there is printed, where the language has a command for that; what is complete is. With
+    nothing open it does nothing. slack: bytes from one cut to the next, when not every one that may be is given.
+    """
+    if language in _NO_COPIES:
+        whole = b"".join(pieces)
+        rests = [ending(language, [whole[:cut]]) for cut in cuts]
+    else:
+        rests = list(_endings(language, pieces, sorted(cuts)))
+    special: Callable[[list[bytes], int], bytes] | None = None
+    if language in names():
+        special = getattr(_module(language), "forgetting", None)
+    if special is not None:
+        return special(rests, slack)
+    longest = max(rests, key=len, default=b"")
+    return longest[:1] * slack + longest if len(longest) > _FILLING else longest
+
+
+def _endings(language: str, pieces: Iterable[bytes], cuts: list[int]) -> Iterator[bytes]:
+    """The ending at each cut, in their order; the stream is read once."""
+    reader, read = scanner(language), 0
+    for piece in pieces if reader is not None else ():
+        assert reader is not None
+        start = 0
+        while cuts and cuts[0] <= read + len(piece):
+            end = cuts.pop(0) - read
+            reader.feed(piece[start:end])
+            start = end
+            yield copy.deepcopy(reader).ending()
+        if not cuts:
+            return
+        reader.feed(piece[start:])
+        read += len(piece)
 
 
 @cache
@@ -104,5 +147,4 @@ def ending(language: str, pieces: Iterable[bytes]) -> bytes:
     assert reader is not None
     for piece in pieces:
         reader.feed(piece)
-    reader.end()
     return reader.ending()

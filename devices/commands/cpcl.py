@@ -6,6 +6,8 @@ A label session holds print fields only; everything that reads, stores or sets s
 
 from __future__ import annotations
 
+import re
+
 from devices.commands import Command, Harm, Scanner
 from devices.readers._cpcl_stream import Command as _Found
 from devices.readers._cpcl_stream import Stream
@@ -16,7 +18,7 @@ _HARMS = {
     name: harm
     for harm, names in {
         Harm.SETTINGS: "setvar SETVAR SET-TOF SET-DATE SET-TIME BAUD BT-NAME ANNOUNCE TIMEOUT MAX-SETFF SETFF S-FEED"
-        " AUTOCAL LP-ORIENT SETSP-FONT ON-FEED ON-LOW-BATTERY OLB ON-OUT-OF-PAPER",
+        " AUTOCAL LP-ORIENT SETSP-FONT ON-LOW-BATTERY OLB ON-OUT-OF-PAPER",
         Harm.FILES: "DF DEFINE-FILE DEFINE-FORMAT USE-FORMAT UF DEL DELETE TYPE COPY RENAME CAPTURE INIT-FILES"
         " CISDFCRC16 CISDFRCRC16 CISDFSCRC16 RUN RE-RUN",
         Harm.DISRUPTION: "do DO DUMP DUMP-IMAGE ABORT-ALL RESET POWER-OFF OFF CALIBRATE DELAYED-ACTIONS NCPL",
@@ -30,10 +32,16 @@ _HARMLESS = frozenset(
     " CONCAT VCONCAT ML MULTILINE COUNT SETMAG SETBOLD SETSP SETLP UNDERLINE BARCODE B VBARCODE VB BARCODE-TEXT BT"
     " SCALE-TEXT ST VSCALE-TEXT VST SCALE-TO-FIT STF ROTATE R LINE L BOX INVERSE-LINE IL PATTERN EG VEG CG VCG"
     " EXPANDED-GRAPHICS VEXPANDED-GRAPHICS COMPRESSED-GRAPHICS VCOMPRESSED-GRAPHICS LEFT CENTER RIGHT CONTRAST TONE"
-    " SPEED GAP-SENSE BAR-SENSE NO-PACE PACE AUTO-PACE WAIT REVERSE PREFEED POSTFEED PRESENT-AT JOURNAL NOTE COUNTRY"
-    " ENCODING IN-INCHES IN-MILLIMETERS IN-CENTIMETERS IN-DOTS BEEP RW X Y XY LMARGIN MOVE SETLF END QUIT PAGE-ROTATE"
-    " PR".split()
+    " SPEED GAP-SENSE BAR-SENSE NO-PACE PACE AUTO-PACE WAIT REVERSE PREFEED POSTFEED PRESENT-AT JOURNAL LABEL NOTE"
+    " COUNTRY ENCODING IN-INCHES IN-MILLIMETERS IN-CENTIMETERS IN-DOTS BEEP RW X Y XY LMARGIN MOVE SETLF END QUIT"
+    " PAGE-ROTATE PR".split()
 )
+
+_LOOKS = {
+    "ON-FEED": (re.compile(rb"IGNORE|FEED"), Harm.SETTINGS),  # Zebra's own sample label says IGNORE
+    "PCX": (re.compile(rb"\d+ +\d+ +!<[\w.]+"), Harm.UNKNOWN),  # of a file in the printer; else data follows
+}
+"""What is harmless with these parameters."""
 
 
 class CpclScanner:
@@ -60,6 +68,18 @@ def new() -> Scanner:
     return CpclScanner()
 
 
+def forgetting(rests: list[bytes], slack: int) -> bytes:
+    """See devices.commands. rests: the endings of the job at each cut.
+
+    What is no command between sessions is printed as text, so ABORT stands in a session of its own; in one that is open
+    ! UTILITIES does nothing. Only CG is filled up (the blank ends its head): the digits of EG would be text as well.
+    """
+    missing = max((rest.count(0) for rest in rests), default=0)
+    blocks = sorted({found for rest in rests for found in re.findall(rb"END[A-Z0-9-]+\r\n", rest)})
+    filling = b" " + bytes(missing + slack) if missing else b""
+    return filling + b"\r\n! UTILITIES\r\n" + b"".join(blocks) + b"ABORT\r\n"
+
+
 def _judged(found: _Found) -> list[Command]:
     """The command, and once more by its doubt, so that a line cannot be harmless in one reading only."""
     judged = [Command(found.name or "text", found.at, _harm(found), found.text[:HEAD])]
@@ -82,6 +102,9 @@ def _harm(found: _Found) -> Harm:
         return _session(found)
     if harm := _HARMS.get(name):
         return harm
+    if (look := _LOOKS.get(name)) is not None:
+        form, otherwise = look
+        return Harm.NONE if form.fullmatch(found.text.strip()) else otherwise
     if name.startswith((";", "//")) or (name in _HARMLESS and b"\x1b" not in found.text):
         return Harm.NONE
     return Harm.UNKNOWN

@@ -16,7 +16,7 @@ MOST_COPIES = 9_999  # labels of one P that are still taken for meant
 _HARMS = {
     name: harm
     for harm, names in {
-        Harm.SETTINGS: "^default OEPL1 eR fB JC M o oB oE oL oM oR oW T TD TS TT UA UB UN Y",
+        Harm.SETTINGS: "^default OEPL1 eR fB JC M o oB oE oL oM oR oW T TD TS TT UA UB Y",
         Harm.FILES: "AUTOFR EK ES FE FK FS GK GM",
         Harm.DISRUPTION: "^@ dump EI FI GI U UP URH URL URR xa",
         Harm.BACKCHANNEL: "^ee UE UF UG UI UM UQ US UT U% U$ V",
@@ -46,7 +46,7 @@ _HARMLESS = {
         "LS": rb"\d+,\d+,\d+,\d+,\d+",
         "LW": rb"\d+,\d+,\d+,\d+",
         "N": rb"",
-        "O": rb"(?:[CDPLS]|C[b\d]\d{0,2}|,)*",
+        "O": rb"[CDPLSb\d,]*",
         "oH": rb"\d+,\d+",
         "P": rb"\d{1,5}(?:,\d{1,5})?",
         "PA": rb"\d{0,5}(?:,\d{1,5})?",
@@ -55,12 +55,14 @@ _HARMLESS = {
         "R": rb"-?\d+,-?\d+",
         "r": rb"[NY]",
         "S": rb"\d",
+        "UN": rb"",
         "X": rb"\d+,\d+,\d+,\d+,\d+",
         "Z": rb"[BT]",
         ";": rb".*",
     }.items()
 }
-_WHOLE = re.compile(rb"\s*(?:(?:[qQSD]\d[\d,B+]*|O[CP]?|N)\n)*GW\d{1,5},\d{1,5},(\d{1,5}),(\d{1,5}),")
+_CARRIERS = frozenset({b".", b"EPL2"})  # lines with which carriers' labels begin; no commands in page mode
+_WHOLE = re.compile(rb"\s*(?:(?:[qQSD]\d[\d,B+]*|O[CP]?|ZT|N)\n)*GW\d{1,5},\d{1,5},(\d{1,5}),(\d{1,5}),")
 _PRINTED = re.compile(rb"\nP[1-9]\d{0,3}\n")
 
 
@@ -114,10 +116,13 @@ def _harm(found: _Found) -> Harm:
     """What is known not to match a command's form is not known to be harmless."""
     if harm := _HARMS.get(found.name):
         return harm
-    text = found.text.strip(b" \t")
-    form = _HARMLESS.get(found.name)
-    if form is None or not form.fullmatch(text):
-        return Harm.UNKNOWN
+    text, form = found.text.strip(b" \t"), _HARMLESS.get(found.name)
+    if form is None:
+        return Harm.NONE if text in _CARRIERS and not found.name else Harm.UNKNOWN
+    if not form.fullmatch(text):
+        text = text.partition(b";")[0].rstrip(b" \t")  # a remark behind a command, as QZ Tray's sample label has it
+        if not form.fullmatch(text):
+            return Harm.UNKNOWN
     if found.name in ("P", "PA") and _copies(text) > MOST_COPIES:
         return Harm.DISRUPTION
     return Harm.NONE

@@ -42,6 +42,8 @@ _SET: dict[str, Harm] = {
     ),
     "RESPONSE": Harm.BACKCHANNEL,
 }  # the rest are settings
+_OF_DRIVERS = re.compile(rb"\s+(?:AUTODOTTED|PAUSEKEY|WATERMARK)\s+(?:ON|OFF)\s*")
+"""SETC is in no manual of TSC's; the drivers of Rollo, Munbyn and Xprinter say these three with every label."""
 _QUANTITY = re.compile(rb"\s*(\d{1,9})\s*(?:,\s*(\d{1,9})\s*)?")
 _REPEAT = re.compile(rb"\s*-1\s*(?:,.*)?", re.DOTALL)
 _WORD = re.compile(rb"\s*([A-Za-z_]+)")
@@ -83,6 +85,8 @@ def harm(line: Line) -> Harm:
         case "SET":
             word = _WORD.match(line.text)
             return _SET.get(word[1].decode().upper(), Harm.SETTINGS) if word else Harm.UNKNOWN
+        case "SETC":
+            return Harm.NONE if _OF_DRIVERS.fullmatch(line.text) else Harm.UNKNOWN
         case "PRINT":
             return _print_harm(line.text)
     return _IMMEDIATE.get(line.name) or _HARMS.get(line.name, Harm.UNKNOWN)

@@ -31,15 +31,15 @@ class Epl2:
 
         q, the width of the label, comes from `media` where it is known. Q, its length, is said where it is known how
         the printer finds the next label (continuous media, tracking, gap_mm); else the printer's AutoSense stays.
-        tear_off is not said: fB is written into flash memory every time, which lasts for 100,000 times. Raises
-        ValueError for what EPL2 cannot say.
+        ZT takes back the ZB of other programs' labels, which turned them upside down. tear_off is not said: fB is
+        written into flash memory every time, which lasts for 100,000 times. Raises ValueError for what EPL2 cannot say.
         """
         if not 1 <= copies <= MAX_COPIES:
             raise ValueError(f"EPL2 prints 1 to {MAX_COPIES:,} copies (P), not {copies:,}")
         page = _on_label(page, media)
         set_up = _width(media) + _length(page, media, tuning) + _tuned(tuning)
         # The empty line ends whatever came before (N: "always send a line feed prior to the N command").
-        return b"\n%sN\n%sP%d\n" % (set_up, _graphics(page), copies)
+        return b"\n%sZT\nN\n%sP%d\n" % (set_up, _graphics(page), copies)
 
     def end_of(self, what: Literal["page", "copy", "job"], tuning: Tuning = PLAIN, media: Media | None = None) -> bytes:
         """Nothing: a cutter is told by O."""
@@ -53,10 +53,12 @@ class Epl2:
 def quote(text: str, code_page: str = "cp437") -> bytes:
     r"""`text` as a "DATA" parameter, in quotes, that cannot end before its end (A, B, b).
 
-    A backslash goes before quotes and backslashes; control characters and what the code page (a name Python knows, the
-    one that I has chosen) has no single byte for become `?`. Raises ValueError for an unknown code page.
+    A backslash goes before quotes and backslashes; the ^ of ^@, ^ee and ^default, which are obeyed anywhere, control
+    characters and what the code page (a name Python knows, the one that I has chosen) has no single byte for become
+    `?`. Raises ValueError for an unknown code page.
     """
-    return b'"' + re.sub(rb'(["\\])', rb"\\\1", plain(text, code_page)) + b'"'
+    raw = re.sub(rb"\^(?=@|ee|default)", b"?", plain(text, code_page))
+    return b'"' + re.sub(rb'(["\\])', rb"\\\1", raw) + b'"'
 
 
 def plain(text: str, code_page: str) -> bytes:
@@ -139,15 +141,15 @@ def _graphics(page: Bitmap) -> bytes:
 
 
 _COMMAND = (
-    rb"(?:N|q\d{1,4}|Q\d{1,5}(?:,[B\d]?\d*(?:[+-]\d+)?)?|R\d+,\d+|S\d|D\d\d?|Z[TB]|O[A-Z]?[b\d]{0,3}|JF|JB|UN|US|UQ"
+    rb"(?:N|q\d{1,4}|Q\d{1,5}(?:,[B\d]?\d*(?:[+-]\d+)?)?|R\d+,\d+|S\d|D\d\d?|Z[TB]|O[A-Z]?[b\d]{0,3}|JF|JB|UN|US|UQ|W[NY]|EPL2|\."
     rb"|f\d+|r[NY]|I\d,\w{1,2}(?:,\d{3})?|[AB]\d+,\d+,[0-3],[^\r\n]*|b\d+,\d+,[^\r\n]*|L[OEW]\d+,\d+,\d+,\d+"
     rb"|LS\d+,\d+,\d+,\d+,\d+|X\d+,\d+,\d+,\d+,\d+|GG\d+,\d+,[^\r\n]*|G[KM]\"[^\r\n]*|F[KRS]\"[^\r\n]*|;[^\r\n]*"
     rb"|P[A\d]?\d*(?:,\d+)?)"
 )
-_END = rb"[ \t]*+\r?\n\s*+"  # possessive: lines that do not match must not be tried in every way
+_END = rb"[ \t]*+(?:;[^\r\n]*+)?\r?\n\s*+"  # possessive: lines that do not match must not be tried in every way
 _BEGINNING = re.compile(
     rb"\A[\s\0]*+(?:" + _COMMAND + _END + rb")*?"
-    rb"(?:N|q\d{1,4})" + _END + rb"(?:GW\d+,\d+,\d+,\d+(?:,|\r?\n)|" + _COMMAND + rb"[ \t]*+(?:\r?\n|\Z))"
+    rb"(?:N|q\d{1,4})" + _END + rb"(?:GW\d+,\d+,\d+,\d+(?:,|\r?\n)|" + _COMMAND + rb"[ \t]*+(?:[;\r\n]|\Z))"
 )
 
 LANGUAGE: Language = Epl2()

@@ -2,25 +2,29 @@
 
 Facts are from Epson's ESC/POS Command Reference, named by command. A raster command has no compression, so bytes are
 saved by what it need not say: each strip is as wide as its widest row, and white paper is a strip one byte wide. That
-is exact on every printer, while ESC J counts in units that differ (1/203 inch here, 1/360 inch there).
+is exact on every printer, while ESC J counts in units that differ (1/203 inch here, 1/360 inch there). White paper at
+the left is left out (GS L) only where the profile vouches for it: not every clone moves its pictures.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from functools import lru_cache
 from typing import Literal
 
 from devices.contracts import PLAIN, Bitmap, Language, Media, Tuning
 from devices.profiles import Profile, profile
-from devices.strips import grid, inked, widths
+from devices.strips import edges, grid, inked, widths
 
 _INITIALIZE = b"\x1b@"
-_HEADER = {"gs-v-0": 8, "gs-paren-l": 24}  # bytes a strip costs beside its dots
+_HEADER = {"gs-v-0": 8, "gs-paren-l": 22}  # bytes a strip costs beside its dots
 _WORTH = 40  # bytes another strip has to save: each is a moment in which a slow printer stops
 _STEP = 12  # rows: half a character
 _BAND = 24  # dots, the height of ESC * in its 24-dot modes
+
+Box = tuple[int, int, int, int]
+"""Part of a page: first row, row behind the last, first byte of a row, byte behind the last (0: white paper)."""
 
 
 class EscPos:
@@ -82,8 +86,11 @@ def _feed(rows: int, printer: Profile) -> bytes:
     """So many rows of white paper. The server asks for it too, which has no numpy."""
     if printer.raster == "esc-star":
         return b"\x1b3%c\x1b*!\1\0\0\0\0%s" % (_BAND, b"\n" * -(-rows // _BAND)) if rows > 0 else b""
-    most = printer.strip_rows
-    return b"".join([_SAY[printer.raster](bytes(min(most, rows - y)), 1) for y in range(0, rows, most)])
+    out, most = b"", printer.strip_rows
+    for y in range(0, rows, most):
+        before, behind = _SAY[printer.raster](1, min(most, rows - y))
+        out += before + bytes(min(most, rows - y)) + behind
+    return out
 
 
 def _picture(page: Bitmap, printer: Profile) -> bytes:
@@ -91,15 +98,20 @@ def _picture(page: Bitmap, printer: Profile) -> bytes:
     if printer.raster == "esc-star":
         return _columns(page)
     say, cost = _SAY[printer.raster], _HEADER[printer.raster] + _WORTH
-    dots = grid(page)
-    return b"".join([
-        say(_without_real_time_commands(dots[top : top + height, :across].tobytes()), across)
-        for top, height, across in _strips(page, cost, printer.strip_rows)
-    ])  # fmt: skip
+    dots, out, margin = grid(page), [], 0
+    for top, end, left, right in _strips(page, printer, cost):
+        if right and left != margin:
+            out.append(_margin(left))
+            margin = left
+        before, behind = say(max(right - left, 1), end - top)
+        out += (before, dots[top:end, left:right].tobytes() if right else bytes(end - top), behind)
+    if margin:
+        out.append(_margin(0))
+    return _without_real_time_commands(b"".join(out))
 
 
-def _strips(page: Bitmap, cost: int, most: int) -> Iterator[tuple[int, int, int]]:
-    """The page as (first row, rows, bytes across), top to bottom without a gap, none higher than `most` rows.
+def _strips(page: Bitmap, printer: Profile, cost: int) -> Iterator[Box]:
+    """The page from top to bottom without a gap, in strips as high as the profile allows.
 
     Neighboring steps of rows go into one strip as long as two would not be at least `cost` bytes shorter. A step is 12
     rows of a part with ink, or the white paper between two parts.
@@ -111,46 +123,51 @@ def _strips(page: Bitmap, cost: int, most: int) -> Iterator[tuple[int, int, int]
         tops += [*range(top, end, _STEP), end][not top :]
     if tops[-1] == page.height:
         tops.pop()
-    across = np.maximum.reduceat(used, tops).clip(1).tolist()
-    heights = [end - top for top, end in pairwise([*tops, page.height])]
-    steps = zip(tops, heights, across, strict=True)
-    for top, height, width in _merged(steps, cost):
-        for start in range(0, height, most):
-            yield top + start, min(most, height - start), width
+    sides = edges(page, tops) if printer.margins else ([0] * len(tops), np.maximum.reduceat(used, tops).tolist())
+    for top, end, left, right in _merged(zip(tops, [*tops[1:], page.height], *sides, strict=True), cost):
+        for start in range(top, end, printer.strip_rows):
+            yield start, min(end, start + printer.strip_rows), left, right
 
 
-def _merged(steps: Iterable[tuple[int, int, int]], cost: int) -> list[tuple[int, int, int]]:
-    """Runs of rows, as (first, count, width of the widest), from shorter ones."""
-    runs: list[tuple[int, int, int]] = []
-    for top, count, across in steps:
-        while runs:
-            above, rows, width = runs[-1]
-            if (rows if across > width else count) * abs(across - width) >= cost:
+def _merged(steps: Iterable[Box], cost: int) -> list[Box]:
+    """Higher boxes, as wide as the widest in each, from those that lie right below one another."""
+    boxes: list[Box] = []
+    for top, end, left, right in steps:
+        while boxes:
+            first, _, begin, across = boxes[-1]
+            least, most = min(left, begin), max(right, across)
+            parted = (top - first) * (across - begin) + (end - top) * (right - left)
+            if (end - first) * (most - least) - parted >= cost:
                 break
-            top, count, across = above, rows + count, max(width, across)
-            runs.pop()
-        runs.append((top, count, across))
-    return runs
+            top, left, right = first, least, most
+            boxes.pop()
+        boxes.append((top, end, left, right))
+    return boxes
 
 
-def _raster(data: bytes, across: int) -> bytes:
+def _margin(across: int) -> bytes:
+    """GS L nL nH: where a picture begins, in dots, of which Epson's printers have one to a horizontal motion unit."""
+    return b"\x1dL" + (across * 8).to_bytes(2, "little")
+
+
+@lru_cache(4096)
+def _raster(across: int, height: int) -> tuple[bytes, bytes]:
     """GS v 0 m xL xH yL yH: x bytes across, y rows."""
-    height = len(data) // across
-    return b"\x1dv0\0%c%c%c%c%s" % (across % 256, across // 256, height % 256, height // 256, data)
+    return b"\x1dv0\0%c%c%c%c" % (across % 256, across // 256, height % 256, height // 256), b""
 
 
-def _graphics(data: bytes, across: int) -> bytes:
+@lru_cache(4096)
+def _graphics(across: int, height: int) -> tuple[bytes, bytes]:
     """GS ( L <fn 112>, which stores a picture (a 48: one bit a dot, c 49: color 1), and <fn 50>, which prints it.
 
-    x counts dots here. GS 8 L is the same command with a length of four bytes.
+    x counts dots here. No profile has strips that would need GS 8 L, the same with a length of four bytes.
     """
-    size, width, height = len(data) + 10, across * 8, len(data) // across
-    length = b"\x1d(L%c%c" % (size % 256, size // 256) if size < 65536 else b"\x1d8L" + size.to_bytes(4, "little")
+    size, width = across * height + 10, across * 8
     place = b"0p0\1\x011%c%c%c%c" % (width % 256, width // 256, height % 256, height // 256)
-    return length + place + data + b"\x1d(L\2\x0002"
+    return b"\x1d(L%c%c%s" % (size % 256, size // 256, place), b"\x1d(L\2\x0002"
 
 
-_SAY = {"gs-v-0": _raster, "gs-paren-l": _graphics}
+_SAY = {"gs-v-0": _raster, "gs-paren-l": _graphics}  # bytes across and rows -> what stands before the dots, and behind
 
 
 def _columns(page: Bitmap) -> bytes:

@@ -23,6 +23,9 @@ MAX_SPEED = 18  # inches per second, of the fastest TSC printers; each takes onl
 
 _OBEYED = re.compile(rb"\x1b!")  # bytes.find takes three times as long
 _INVERT = bytes(range(255, -1, -1))
+_UPRIGHT = b"DIRECTION 0,0\r\nREFERENCE 0,0\r\n"
+"""Takes back what other programs' labels left behind: turned, mirrored, with another origin. It holds until then."""
+
 _MODES = {
     "tear-off": b"SET PEEL OFF\r\nSET CUTTER OFF\r\nSET TEAR ON\r\n",
     "peel-off": b"SET TEAR OFF\r\nSET CUTTER OFF\r\nSET PEEL ON\r\n",
@@ -46,12 +49,13 @@ class Tspl:
 
         tuning: darkness is DENSITY, 0 to 15; speed SPEED; tracking GAP or BLINE with gap_mm (3 mm when not given), or
         GAP 0,0 for continuous; tear_off OFFSET, for which `media` has to be known; mode SET TEAR, PEEL, CUTTER, REWIND,
-        which the printer remembers without power. What is not asked for is not sent.
+        which the printer remembers without power. Of these, what is not asked for is not sent. Where the picture lies
+        is said in full, whatever other programs' labels left behind (DIRECTION, REFERENCE).
         """
         if not 1 <= copies <= MAX_COPIES:
             raise ValueError(f"TSPL prints 1 to {MAX_COPIES:,} copies (PRINT), not {copies:,}")
         head = _size(page, media) + _tuned(tuning, media)
-        return b"%sCLS\r\n%sPRINT 1,%d\r\n" % (head, b"".join(_pictures(page)), copies)
+        return b"%s%sCLS\r\n%sPRINT 1,%d\r\n" % (head, _UPRIGHT, b"".join(_pictures(page)), copies)
 
     def end_of(self, what: Literal["page", "copy", "job"], tuning: Tuning = PLAIN, media: Media | None = None) -> bytes:
         """Nothing: a cutter is told by SET CUTTER."""

@@ -38,6 +38,10 @@ DARKNESS = (0, 30)  # ~SD
 SPEED = (1, 14)  # inches per second; ^PR
 TEAR_OFF = (-120, 120)  # dots; ~TA
 
+_UPRIGHT = b"^MUD^JMA^LH0,0^PON^PMN^LRN"
+"""Takes back what an earlier format may have left behind, each until it is taken back (so the guide): other units, half
+the resolution, a moved home, upside down, mirrored, white on black. Carriers' labels leave ^POI and ^LH10,12, say."""
+
 _TRACKING = {"gap": b"^MNY", "mark": b"^MNM", "continuous": b"^MNN"}
 _MODES = {"tear-off": b"^MMT", "peel-off": b"^MMP", "rewind": b"^MMR", "cutter": b"^MMC", "applicator": b"^MMA"}
 _SMALL = 160_000  # bytes; a 4 x 6 inch page has 124,236 at 203 dpi and 273,600 at 300
@@ -55,7 +59,8 @@ class Zpl:
 
         ^PW and ^LL, in dots, come from `media` where it is known. They and what `tuning` asks for (~SD, ~TA, ^PR, ^MN,
         ^MM) hold until a job says otherwise or the printer is turned off; nothing is written to its memory (no ^JUS).
-        gap_mm is not said: the printer measures the gap. Raises ValueError for what ZPL cannot say.
+        gap_mm is not said: the printer measures the gap. Where the picture lies is said in full, whatever other
+        programs' labels left behind. Raises ValueError for what ZPL cannot say.
         """
         if not 1 <= copies <= MAX_COPIES:
             raise ValueError(f"ZPL prints 1 to {MAX_COPIES:,} copies (^PQ), not {copies:,}")
@@ -63,8 +68,8 @@ class Zpl:
         length = (media.height if media else None) or page.height
         _check_sides(max(width, page.width), max(length, page.height))
         quantity = b"^PQ%d" % copies if copies > 1 else b""
-        return b"%s^XA%s^PW%d^LL%d%s%s^XZ\n" % (
-            _before(tuning), _within(tuning), width, length, _field(page), quantity
+        return b"%s^XA%s%s^PW%d^LL%d%s%s^XZ\n" % (
+            _before(tuning), _UPRIGHT, _within(tuning), width, length, _field(page), quantity
         )  # fmt: skip
 
     def end_of(self, what: Literal["page", "copy", "job"], tuning: Tuning = PLAIN, media: Media | None = None) -> bytes:
@@ -74,6 +79,23 @@ class Zpl:
     def sniff(self, data: bytes) -> bool:
         """True for a ^XA format, a ~ command, or what drivers and scripts put before the first ^XA."""
         return _BEGINNING.match(data[:1024]) is not None
+
+
+def field(text: str, code_page: str = "utf-8") -> bytes:
+    """`text` as the data of a field, ^FH_^FD...^FS, that cannot end before its end nor begin a command.
+
+    All but ASCII letters, digits and blanks are said as _XX (^FH), so that it holds with other prefixes as well.
+    Control characters, and what the code page (a name Python knows, the one ^CI has chosen: 28 for UTF-8) does not
+    have, become `?`. Raises ValueError for an unknown code page.
+    """
+    try:
+        raw = "".join([each if each.isprintable() else "?" for each in text]).encode(code_page, "replace")
+    except LookupError:
+        raise ValueError(f"{code_page!r} is no code page that is known here") from None
+    return b"^FH_^FD" + _UNSAFE.sub(lambda found: b"_%02X" % found[0][0], raw) + b"^FS"
+
+
+_UNSAFE = re.compile(rb"[^A-Za-z0-9 ]")
 
 
 def _check_sides(width: int, length: int) -> None:

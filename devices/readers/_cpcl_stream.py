@@ -13,7 +13,8 @@ import re
 from dataclasses import dataclass
 
 from devices.errors import BadPrinterData
-from devices.readers._epl2_stream import HEAD, LINE, MAX_DATA
+from devices.readers._epl2_stream import HEAD, LINE
+from devices.readers._label import MAX_DATA, number
 
 _BLANK = re.compile(rb"[\0\r\n]*")
 _END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
@@ -54,11 +55,6 @@ class Command:
     def bad(self, why: str) -> BadPrinterData:
         """The error to raise, with the place in it."""
         return BadPrinterData(f"{self.name} at byte {self.at:,}: {why}")
-
-
-def number(text: bytes) -> int | None:
-    """Digits as a number, at most nine of them as no parameter needs more; None for anything else."""
-    return min(int(text[:10]), 999_999_999) if text.isdigit() else None
 
 
 class Stream:

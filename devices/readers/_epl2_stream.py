@@ -12,11 +12,10 @@ import re
 from dataclasses import dataclass
 
 from devices.errors import BadPrinterData
-from devices.readers._label import MAX_DOTS
+from devices.readers._label import MAX_DATA, number
 
 LINE = 8_192  # bytes of a line that are looked at; the longest barcode has half of that
 HEAD = 64  # bytes of a command's text that are kept where data is not
-MAX_DATA = MAX_DOTS // 8  # bytes of one picture
 
 _NAMES = (
     "^default ^ee ^@ AUTOFR OEPL1 dump EI EK ES eR fB FE FI FK FR FS GG GI GK GM GW JB JC JF LE LO LS LW oB oE oH oL oM"
@@ -56,12 +55,6 @@ class Command:
     def bad(self, why: str) -> BadPrinterData:
         """The error to raise, with the place in it."""
         return BadPrinterData(f"{self.name} at byte {self.at:,}: {why}")
-
-
-def number(text: bytes) -> int | None:
-    """Digits as a number, at most nine of them as no parameter needs more; None for anything else."""
-    text = text.strip()
-    return min(int(text[:10]), 999_999_999) if text.isdigit() else None
 
 
 def in_quotes(line: bytes) -> bool:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from devices.errors import BadPrinterData
+from devices.readers._label import number
 
+_ALIASES = {b"\x1e": "^", b"\x10": "~"}  # RS and DLE always work, whatever the prefixes are
 _MAX_CHANGES = 1_000  # of ^CC, ^CT, ^CD; a stream has a handful
 _HEAD = 128  # bytes that hold the parameters before binary data
 
@@ -17,7 +19,7 @@ _HEAD = 128  # bytes that hold the parameters before binary data
 class Command:
     """name: "^XA", "~DG" ..., whatever the prefixes are at the moment. at: the byte offset of the prefix.
 
-    aborted: ~DN (abort download graphic) follows, so the data may end anywhere.
+    aborted: ~DN (abort download graphic) or ~JX (cancel the format) follows, so the data may end anywhere.
     """
 
     name: str
@@ -32,18 +34,21 @@ class Command:
         return found + [b""] * (most - len(found))
 
     def numbers(self, most: int) -> list[int | None]:
-        """The first `most` parameters as numbers, None where there is none."""
-        return [number(text) for text in self.arguments(most + 1)[:most]]
+        """The first `most` parameters as whole numbers, None where there is none. ^FO18.64,81.5 is 19,82."""
+        return [rounded(text) for text in self.arguments(most + 1)[:most]]
 
     def bad(self, why: str) -> BadPrinterData:
         """The error to raise, with the place in it."""
         return BadPrinterData(f"{self.name} at byte {self.at:,}: {why}")
 
 
-def number(text: bytes) -> int | None:
-    """Digits as a number, at most nine of them as no parameter needs more; None for anything else."""
-    text = text.strip()
-    return min(int(text[:10]), 999_999_999) if text.isdigit() else None
+def rounded(text: bytes) -> int | None:
+    """A number with a decimal point, as some programs write dots, rounded; None for what is no number."""
+    whole, _, tenths = text.strip().partition(b".")
+    found = number(whole)
+    if found is None or (tenths and not tenths.isdigit()):
+        return None
+    return found + (tenths[:1] >= b"5")
 
 
 _BINARY = {  # commands that may hold bytes beyond the prefixes' reach: index of the kind, of the count, data after
@@ -63,10 +68,10 @@ class Scanner:
     def __iter__(self) -> Iterator[Command]:
         end = 0
         while found := _starts(self.caret, self.tilde).search(self.data, end):
-            prefix = "^" if found[1] == self.caret else "~"
+            prefix = "^" if found[1] == self.caret else "~" if found[1] == self.tilde else _ALIASES[found[1]]
             command = Command(prefix + found[2].decode().upper(), b"", found.start(), self.delimiter)
             end = self._end(command, found.end())
-            aborted = self.data.startswith(self.tilde + b"DN", end)
+            aborted = self.data.startswith((self.tilde + b"DN", self.tilde + b"JX"), end)
             yield Command(command.name, self.data[found.end() : end], command.at, self.delimiter, aborted)
 
     def _end(self, command: Command, start: int) -> int:
@@ -107,10 +112,10 @@ class Scanner:
 @lru_cache(maxsize=64)
 def _starts(caret: bytes, tilde: bytes) -> re.Pattern[bytes]:
     """A prefix and the two letters of a command; the second may be a digit or @ (fonts and barcodes)."""
-    return re.compile(b"(%s|%s)([A-Za-z][A-Za-z0-9@])" % (re.escape(caret), re.escape(tilde)))
+    return re.compile(b"(%s|%s|\x10|\x1e)([A-Za-z][A-Za-z0-9@])" % (re.escape(caret), re.escape(tilde)))
 
 
 @lru_cache(maxsize=64)
 def _stops(caret: bytes, tilde: bytes) -> re.Pattern[bytes]:
-    """Either prefix."""
-    return re.compile(b"[%s%s]" % (re.escape(caret), re.escape(tilde)))
+    """Any prefix."""
+    return re.compile(b"[%s%s\x10\x1e]" % (re.escape(caret), re.escape(tilde)))

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 
 from devices.contracts import Bitmap
 from devices.readers._cpcl_stream import Command, Stream
-from devices.readers._epl2_stream import MAX_DATA
-from devices.readers._label import LIMIT, MAX_DOTS, MAX_LABELS, MAX_SIDE, ROW, Label
+from devices.readers._label import LIMIT, MAX_DATA, MAX_DOTS, MAX_LABELS, MAX_SIDE, ROW, Label
 from devices.readers._marks import Mark, Picture, drawn, frame
 from devices.readers.epl2 import slanted
 
@@ -25,7 +24,7 @@ MAX_COPIES = 1_024
 _SILENT = frozenset(  # set something up, or shape a text or barcode that is named by its own command
     "FORM PAGE-HEIGHT PH TONE SPEED CONTRAST GAP-SENSE BAR-SENSE SETMAG SETBOLD SETSP SETLP UNDERLINE ENCODING"
     " COUNTRY NOTE BEEP WAIT PACE NO-PACE JOURNAL LT PREFEED POSTFEED REVERSE PRESENT-AT AUTO-PACE ON-FEED"
-    " ON-OUT-OF-PAPER IN-DOTS BARCODE-TEXT BT LEFT".split()
+    " ON-OUT-OF-PAPER IN-DOTS BARCODE-TEXT BT LEFT LABEL".split()
 )
 
 

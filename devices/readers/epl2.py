@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from devices.contracts import Bitmap
-from devices.readers._epl2_stream import MAX_DATA, Command, Stream
-from devices.readers._label import LIMIT, MAX_DOTS, MAX_LABELS, MAX_SIDE, ROW, Label
+from devices.readers._epl2_stream import Command, Stream
+from devices.readers._label import LIMIT, MAX_DATA, MAX_DOTS, MAX_LABELS, MAX_SIDE, ROW, Label
 from devices.readers._marks import Mark, Picture, drawn, frame
 
 __all__ = ["LIMIT", "Label", "Printer", "read"]

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from devices.contracts import Bitmap
 from devices.errors import BadPrinterData
-from devices.readers._label import LIMIT, MAX_DOTS, MAX_LABELS, MAX_SIDE, ROW, Label
+from devices.readers._label import LIMIT, MAX_DOTS, MAX_LABELS, MAX_SIDE, ROW, Label, number
 from devices.readers._marks import Mark, Picture, drawn, frame, magnified
 from devices.readers._zpl_data import unpacked
-from devices.readers._zpl_stream import Command, Scanner, number
+from devices.readers._zpl_stream import Command, Scanner
 
 __all__ = ["LIMIT", "MAX_DOTS", "MAX_LABELS", "MAX_SIDE", "Label", "read"]
 
@@ -24,7 +24,7 @@ MAX_COORDINATE = 32_000  # dots; ^FO, ^FT, ^LH, ^GB
 
 
 def read(data: bytes, *, limit: int = LIMIT) -> list[Label]:
-    """The labels in `data`, one for each ^XA...^XZ format. A format without its ^XZ prints nothing, here as there.
+    """The labels in `data`, one for each ^XA...^XZ format. One without its ^XZ, or with ~JX before, prints nothing.
 
     limit: bytes of pictures to unpack over all labels. Raises BadPrinterData, and nothing else, for data that cannot
     be read or that would unpack to more.
@@ -53,7 +53,9 @@ _SILENT = frozenset(  # set something up, or shape a text or barcode that is nam
     " ^FP ^MA ^MC ^MD ^MF ^ML ^MM ^MN ^MP ^MT ^MW ^NB ^NC ^ND ^NI ^NN ^NP ^NS ^NT ^NW ^PF ^PA ^PH ^PN ^PP ^PR ^RO ^SE"
     " ^SC ^SI ^SL ^SO ^SP ^SQ ^SR ^SS ^ST ^SX ^SZ ^TO ^WD ^XB ^XS ^ZZ ^CC ^CD ^CT ^FB".split()
 )
-_NO_CHANGE = {"^PO": b"N", "^PM": b"N", "^JM": b"A", "^LS": b"0", "^LT": b"0"}  # silent only with this parameter
+_NO_CHANGE = {  # silent only with this parameter
+    "^JM": b"A", "^LS": b"0", "^LT": b"0", "^MU": b"D", "^PM": b"N", "^PO": b"N",
+}  # fmt: skip
 
 
 class _Printer:
@@ -74,6 +76,8 @@ class _Printer:
         """Carry out one command. Between formats only ^XA and the ~ commands count."""
         if command.name == "^XA":
             self.format = _Format(x=self.home[0], y=self.home[1])
+        elif command.name == "~JX":
+            self.format = None
         elif command.name == "~DG":
             self._download(command)
         elif self.format is not None and command.name[0] == "^":

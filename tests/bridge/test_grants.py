@@ -155,6 +155,16 @@ def test_what_is_only_text_or_picture_is_no_command(rig: Rig) -> None:
     assert send(rig, SAFE, b"^XA^GFB,4,4,1,~JA\x00^FS^XZ").status == 201
 
 
+@pytest.mark.parametrize(("kind", "label"), [
+    ("zpl", b"^XA\r\n^LRN\r\n^MNY\r\n^MFN,N\r\n^LH10,12\r\n^MCY\r\n^POI\r\n^PW812\r\n^CI27\r\n^FO9,9^FVUPS^FS\r\n^XZ"),
+    ("epl2", b'.\n\nN\nOD10\nQ1218,24\nq812\nD13\nZB\nA60,110,0,5,3,2,N,"FIRST-CLASS"\nP1\nR0,0\n.\n'),
+    ("tspl", b'SIZE 102 mm ,152 mm\nSETC AUTODOTTED OFF\nSETC PAUSEKEY ON\nCLS\nTEXT 9,9,"3",0,1,1,"x"\nPRINT 1,1\n'),
+    ("cpcl", b"! 0 200 200 406 1\r\nON-FEED IGNORE\r\nBOX 20 20 380 380 8\r\nT 0 6 137 177 TEST\r\nPRINT\r\n"),
+])
+def test_labels_as_carriers_and_makers_write_them_pass(kind: str, label: bytes) -> None:
+    Gate(commands.commands).check(kind, label, SAFE, force=False)
+
+
 # ---- every way in -------------------------------------------------------------------------------------------------
 
 

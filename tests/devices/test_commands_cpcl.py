@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devices.commands import Command, Harm, commands
+from devices.commands import Command, Harm, commands, forgetting
 from devices.commands.cpcl import new
 from devices.contracts import Bitmap, Media, Tuning
 from devices.languages.cpcl import LANGUAGE
@@ -39,7 +39,8 @@ def said(data: bytes) -> list[tuple[str, Harm]]:
     (b'! U1 do "device.reset" ""', Harm.DISRUPTION), (b"DUMP", Harm.DISRUPTION),
     (b"! 0 200 200 9 9999", Harm.DISRUPTION),
     (b'! U1 getvar "a"', Harm.BACKCHANNEL), (b"VERSION", Harm.BACKCHANNEL), (b"DIR", Harm.BACKCHANNEL),
-    (b"LT CR", Harm.PREFIX),
+    (b"LT CR", Harm.PREFIX), (b"ON-FEED IGNORE", Harm.NONE), (b"ON-FEED REPRINT", Harm.SETTINGS),
+    (b"LABEL", Harm.NONE), (b"PCX 10 10 !<LOGO.PCX", Harm.NONE), (b"PCX 0 0 !<A B", Harm.UNKNOWN),
     (b"\x1bh", Harm.UNKNOWN), (b"TEXT 4 0 0 0 a\x1bN", Harm.UNKNOWN), (b"PCX 0 0 abc", Harm.UNKNOWN),
     (b"hello", Harm.UNKNOWN), (b"! 0 200", Harm.UNKNOWN), (b"! FOO", Harm.UNKNOWN),
     (b"! U1 FOO", Harm.UNKNOWN),
@@ -93,6 +94,25 @@ def test_a_job_cut_at_any_byte_leaves_the_next_whole(job: bytes) -> None:
         labels = read(job[:end] + reader.ending() + SECOND)
         assert labels[-1] == whole, (end, job[:end], reader.ending())
         assert len(labels) <= 2
+
+
+@pytest.mark.parametrize("job", [
+    JOB.replace(b"EG 1 2 0 0 F0\r\n0F\r\n", b""), LANGUAGE.encode(PAGE), b"! UTILITIES\r\nBEEP 1\r\nPRINT\r\n",
+])
+def test_a_job_cut_off_nobody_knows_where_prints_nothing_more_and_spares_the_next(job: bytes) -> None:
+    [whole], step = read(SECOND), 5
+    tail = forgetting("cpcl", [job], range(1, len(job), step), step)
+    for cut in range(len(job) + 1):
+        before = read(job) if b"\nPRINT" in job[:cut] else []
+        assert read(job[:cut] + tail + SECOND) == [*before, whole], (cut, job[:cut])
+        assert list(commands("cpcl", [job[:cut] + tail]))[-1].name == "ABORT"
+
+
+def test_what_makes_a_printer_forget_prints_no_line_of_text_when_nothing_was_open() -> None:
+    """Between sessions what is no command is text, and zeros or the word ABORT would come out on paper."""
+    tail = forgetting("cpcl", [JOB], range(1, len(JOB)))
+    first, *_, last = [line for line in tail.replace(b"\0", b"").split(b"\r\n") if line.strip()]
+    assert (first, last) == (b"! UTILITIES", b"ABORT")
 
 
 @pytest.mark.parametrize(("data", "ending"), [

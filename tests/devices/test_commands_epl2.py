@@ -32,6 +32,9 @@ def said(data: bytes) -> list[tuple[str, Harm]]:
 @pytest.mark.parametrize(("line", "harm"), [
     (b"N", Harm.NONE), (b"P1", Harm.NONE), (b"P2,3", Harm.NONE), (b"q832", Harm.NONE), (b"Q1218,24+0", Harm.NONE),
     (b"Q100,B24+12", Harm.NONE), (b"R24,0", Harm.NONE), (b"S4", Harm.NONE), (b"D15", Harm.NONE), (b"ZT", Harm.NONE),
+    (b"q812;four inches wide", Harm.NONE), (b"P1 ; one", Harm.NONE), (b"^@;", Harm.DISRUPTION),
+    (b"U;x", Harm.DISRUPTION), (b"q;812", Harm.UNKNOWN), (b"OD10", Harm.NONE), (b".", Harm.NONE), (b"EPL2", Harm.NONE),
+    (b"..", Harm.UNKNOWN), (b"EPL2 U", Harm.UNKNOWN),
     (b"JF", Harm.NONE), (b"JB", Harm.NONE), (b"O", Harm.NONE), (b"OD", Harm.NONE), (b"OCb", Harm.NONE),
     (b"f100", Harm.NONE), (b"rN", Harm.NONE), (b"I8,A,001", Harm.NONE), (b"; any note", Harm.NONE), (b"C", Harm.NONE),
     (b'A50,0,0,1,1,1,N,"a \\" b"', Harm.NONE), (b'A1,1,0,3,2,2,R,"x"V01C2TD+7', Harm.NONE),
@@ -40,7 +43,7 @@ def said(data: bytes) -> list[tuple[str, Harm]]:
     (b"X1,1,1,1,1", Harm.NONE), (b'GG1,1,"LOGO"', Harm.NONE), (b'FR"F"', Harm.NONE), (b"oH0,500", Harm.NONE),
     (b"^default", Harm.SETTINGS), (b"Y96,N,8,1", Harm.SETTINGS), (b"OEPL1", Harm.SETTINGS), (b"eR$,2", Harm.SETTINGS),
     (b"JC", Harm.SETTINGS), (b"M0,4,0", Harm.SETTINGS), (b"fB10", Harm.SETTINGS), (b"oR", Harm.SETTINGS),
-    (b"oW2,2,4,4,3", Harm.SETTINGS), (b"TS01,01,95,01,00,00", Harm.SETTINGS), (b"UN", Harm.SETTINGS),
+    (b"oW2,2,4,4,3", Harm.SETTINGS), (b"TS01,01,95,01,00,00", Harm.SETTINGS), (b"UN", Harm.NONE),
     (b"UA", Harm.SETTINGS), (b"UB", Harm.SETTINGS), (b"o", Harm.SETTINGS), (b"TDy4", Harm.SETTINGS),
     (b'GM"L"0', Harm.FILES), (b'GK"L"', Harm.FILES), (b'FK"*"', Harm.FILES), (b'FS"F"', Harm.FILES),
     (b"FE", Harm.FILES), (b'EK"*"', Harm.FILES), (b'ES"a"', Harm.FILES), (b'AUTOFR', Harm.FILES),
@@ -63,6 +66,16 @@ def test_a_drivers_whole_label_is_harmless() -> None:
     assert {harm for _, harm in said(LANGUAGE.encode(PAGE, media=Media(203, 5, 3), tuning=Tuning(mode="cutter")))} == {
         Harm.NONE
     }
+
+
+@pytest.mark.parametrize("data", [
+    b'.\n\nN\nOD10\nQ1218,24\nq812\nD13\nZB\nLO10,80,790,2\nA60,110,0,5,3,2,N,"F"\nP1\nR0,0\n.\n',
+    b'EPL2\r\nq812\r\nQ1218,24+0\r\nS4\r\nUN\r\nWN\r\nZB\r\nI8,A,001\r\nN\r\nb5,5,M,"1,2,3"\r\nP1\r\n',
+    b'\nN\nq812;four inches\nQ1218,26;six inches\nB5,26,0,1A,3,7,152,B,"0001"\nP1,1\n',
+])
+def test_what_carriers_and_other_programs_send_passes_and_is_known(data: bytes) -> None:
+    assert {harm for _, harm in said(data)} <= {Harm.NONE, Harm.PREFIX}
+    assert LANGUAGE.sniff(data)
 
 
 def test_binary_data_is_no_command() -> None:

@@ -16,6 +16,7 @@ from devices.languages import zpl
 from devices.readers.zpl import read
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+START = b"^XA^MUD^JMA^LH0,0^PON^PMN^LRN"
 DOT = Bitmap(1, 1, b"\x80")
 
 
@@ -71,11 +72,11 @@ def plain_run(digit: str, times: int) -> str:
 
 
 def test_one_black_dot() -> None:
-    assert zpl.LANGUAGE.encode(DOT) == b"^XA^PW1^LL1^FO0,0^GFA,1,1,1,8,^FS^XZ\n"
+    assert zpl.LANGUAGE.encode(DOT) == START + b"^PW1^LL1^FO0,0^GFA,1,1,1,8,^FS^XZ\n"
 
 
 def test_copies_are_left_to_the_printer() -> None:
-    assert zpl.LANGUAGE.encode(DOT, copies=3) == b"^XA^PW1^LL1^FO0,0^GFA,1,1,1,8,^FS^PQ3^XZ\n"
+    assert zpl.LANGUAGE.encode(DOT, copies=3) == START + b"^PW1^LL1^FO0,0^GFA,1,1,1,8,^FS^PQ3^XZ\n"
 
 
 @pytest.mark.parametrize("copies", [0, -1, 100_000_000])
@@ -89,21 +90,21 @@ def test_the_largest_copies_count_is_written_in_full() -> None:
 
 
 def test_known_media_gives_the_size() -> None:
-    assert zpl.LANGUAGE.encode(DOT, media=Media(203, 100, 150)).startswith(b"^XA^PW799^LL1199^FO0,0")
+    assert zpl.LANGUAGE.encode(DOT, media=Media(203, 100, 150)).startswith(START + b"^PW799^LL1199^FO0,0")
 
 
 def test_on_continuous_media_the_label_is_as_long_as_the_page() -> None:
     page = Bitmap(8, 5, b"\xff" * 5)
-    assert zpl.LANGUAGE.encode(page, media=Media(203, 100)).startswith(b"^XA^PW799^LL5^")
+    assert zpl.LANGUAGE.encode(page, media=Media(203, 100)).startswith(START + b"^PW799^LL5^")
 
 
 def test_a_blank_page_still_feeds_one_label() -> None:
-    assert zpl.LANGUAGE.encode(Bitmap(20, 9, bytes(27))) == b"^XA^PW20^LL9^FO0,0^GFA,1,1,1,00^FS^XZ\n"
+    assert zpl.LANGUAGE.encode(Bitmap(20, 9, bytes(27))) == START + b"^PW20^LL9^FO0,0^GFA,1,1,1,00^FS^XZ\n"
 
 
 def test_blank_rows_at_the_top_and_bottom_are_not_sent() -> None:
     page = Bitmap(16, 6, b"\0\0" * 3 + b"\0\x01" + b"\0\0" * 2)
-    assert zpl.LANGUAGE.encode(page) == b"^XA^PW16^LL6^FO0,3^GFA,2,2,2,I01^FS^XZ\n"
+    assert zpl.LANGUAGE.encode(page) == START + b"^PW16^LL6^FO0,3^GFA,2,2,2,I01^FS^XZ\n"
 
 
 def test_rows_repeat_and_fill_in_the_guides_scheme() -> None:
@@ -129,9 +130,17 @@ def test_noise_goes_as_z64_with_both_counts_the_bytes_of_the_picture() -> None:
     assert b"^GFA,256,256,1," in zpl.LANGUAGE.encode(page)
 
 
+def test_what_another_label_left_behind_does_not_move_the_picture() -> None:
+    """UPS's labels begin with ^LH10,12 and ^POI, which hold until they are taken back."""
+    page, others = checkers(100, 60, 7), b"^XA^MUM^JMB^LH10,12^POI^PMY^LRY^FO5,5^GB9,9,9^FS^XZ\n"
+    *_, label = read(others + zpl.LANGUAGE.encode(page))
+    assert (label.bitmap, label.undrawn) == (page, ())
+
+
 def test_nothing_persistent_is_ever_sent() -> None:
     out = zpl.LANGUAGE.encode(checkers(100, 60, 7), copies=2, media=Media(203, 50, 30))
-    assert [part[:2] for part in out.split(b"^")[1:]] == [b"XA", b"PW", b"LL", b"FO", b"GF", b"FS", b"PQ", b"XZ"]
+    parts = out.removeprefix(START).split(b"^")[1:]
+    assert [part[:2] for part in parts] == [b"PW", b"LL", b"FO", b"GF", b"FS", b"PQ", b"XZ"]
     assert b"~" not in out
 
 
@@ -150,7 +159,7 @@ def test_nothing_persistent_is_ever_sent() -> None:
 ])
 def test_only_what_is_asked_for_is_tuned(tuning: Tuning, before: bytes, within: bytes) -> None:
     plain = zpl.LANGUAGE.encode(DOT)
-    assert zpl.LANGUAGE.encode(DOT, tuning=tuning) == before + b"^XA" + within + plain.removeprefix(b"^XA")
+    assert zpl.LANGUAGE.encode(DOT, tuning=tuning) == before + START + within + plain.removeprefix(START)
     assert zpl.LANGUAGE.end_of("job", tuning) == b""
     [label] = read(zpl.LANGUAGE.encode(DOT, tuning=tuning))
     assert (label.bitmap, label.undrawn) == (DOT, ())

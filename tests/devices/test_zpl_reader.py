@@ -141,6 +141,24 @@ def test_a_format_cut_off_before_its_end_prints_nothing() -> None:
     assert read(b"^XA^GB9,9,1^FS^XA^GB1,1,1^FS^XZ") == [Label(Bitmap(1, 1, b"\x80"))]
 
 
+@pytest.mark.parametrize("begun", [
+    b"^XA^FO1,1^GB5,5,1^FS", b"^XA^FDhalf", b"^XA^GFA,9,9,1,FF", b"^XA^GFA,9,9,1,:Z64:eJ",
+])
+def test_a_format_that_is_cancelled_prints_nothing(begun: bytes) -> None:
+    """~JX; the fields of the next format are its own."""
+    assert read(begun + b"~JX^FS^XZ") == []
+    assert picture(begun + b"~JX^XA^FO0,0^GB2,1,1^FS^XZ") == ["##"]
+
+
+def test_prefixes_that_always_work() -> None:
+    assert picture(b"^CC/~CT#\x10CT~~CC^^XA^FO0,0\x1eGB2,1,1^FS^XZ") == ["##"]
+
+
+def test_decimals_are_rounded_to_dots() -> None:
+    assert picture(b"^XA^FO1.64,0.5^GB2.2,1,.8^FS^XZ") == ["....", "..##"]
+    assert picture(b"^XA^FOx.5,1.x^GB1,1,1^FS^XZ") == ["#"]
+
+
 def test_no_data_is_no_labels() -> None:
     assert read(b"") == read(b"hello") == read(b"^") == read(b"^^^~~") == []
 

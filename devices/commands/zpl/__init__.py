@@ -15,6 +15,22 @@ def new() -> ZplScanner:
     return ZplScanner()
 
 
+_USUAL_PREFIXES = b"\x10CT~~CD,~CC^~CT~"
+"""As Zebra's own drivers begin: DLE is a ~ whatever the prefixes are."""
+
+
+def forgetting(rests: list[bytes], slack: int) -> bytes:
+    """See devices.commands. rests: the endings of the job at each cut.
+
+    ~JX: "cancels a format currently being sent to the printer", not those that print already. All twice, as the first
+    may be read as the rest of a command that was cut in two. ^FS^XZ is for printers that do not know ~JX: better a half
+    label than one that is put together from two.
+    """
+    missing = max((rest.count(0) for rest in rests), default=0)
+    others = any(b"C" in rest for rest in rests)  # ~CC, ~CD or ~CT
+    return bytes(missing + slack if missing else 0) + _USUAL_PREFIXES * 2 * others + b"~JX~JX^FS^XZ"
+
+
 _PLAIN = frozenset(name[1:].encode() for name in PRINTING if name[0] == "^") - {b"GF"}
 
 

@@ -17,16 +17,16 @@ MOST_COUNTED = 99_999  # bytes; ^GF sets a larger count to this, and would read 
 _BLANKS = bytes(range(0x21))
 
 PRINTING = frozenset(
-    "^BY ^CF ^CI ^CN ^CO ^CP ^CV ^CW ^FB ^FC ^FD ^FE ^FH ^FM ^FN ^FO ^FP ^FR ^FS ^FT ^FV ^FW ^FX ^GB ^GC ^GD ^GE"
-    " ^GF ^GS ^IL ^IM ^JM ^LH ^LL ^LR ^LS ^LT ^MC ^MD ^MM ^MN ^MT ^MU ^PA ^PF ^PM ^PN ^PO ^PQ ^PR ^PW ^RB ^RF ^RM ^RR"
-    " ^RS ^RT ^SF ^SN ^SP ^SZ ^TB ^WT ^XA ^XB ^XG ^XZ ^JZ ~DN ~JK ~JS ~SD ~TA".split()
+    "^BY ^CF ^CI ^CN ^CO ^CP ^CV ^CW ^DN ^FB ^FC ^FD ^FE ^FH ^FM ^FN ^FO ^FP ^FR ^FS ^FT ^FV ^FW ^FX ^GB ^GC ^GD ^GE"
+    " ^GF ^GS ^IL ^IM ^JM ^LH ^LL ^LR ^LS ^LT ^MC ^MD ^MF ^MM ^MN ^MT ^MU ^PA ^PF ^PM ^PN ^PO ^PQ ^PR ^PW ^RB ^RF"
+    " ^RM ^RR ^RS ^RT ^SF ^SN ^SP ^SZ ^TB ^WT ^XA ^XB ^XG ^XZ ^JZ ~DN ~JK ~JS ~SD ~TA".split()
     + [f"^A{font}" for font in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ@"]
     + [f"^B{code}" for code in "0123456789ABCDEFIJKLMOPQRSTUXZ"]
 )
 """Fields, barcodes, pictures, and how a label is laid out and printed: what label programs send all day."""
 
 _SETTINGS = frozenset(
-    "^FL ^JH ^JJ ^JS ^JT ^JU ^JW ^KC ^KD ^KL ^KN ^KP ^KV ^MA ^MF ^MI ^ML ^MP ^MQ ^MW ^NB ^NC ^ND ^NI ^NN ^NP ^NS ^NT"
+    "^FL ^JH ^JJ ^JS ^JT ^JU ^JW ^KC ^KD ^KL ^KN ^KP ^KV ^MA ^MI ^ML ^MP ^MQ ^MW ^NB ^NC ^ND ^NI ^NN ^NP ^NS ^NT"
     " ^NW ^RW ^SC ^SI ^SL ^SO ^SQ ^SR ^SS ^ST ^SX ^WA ^WE ^WI ^WL ^WP ^WR ^WS ^WX ^XS ^ZZ ~JF ~JN ~JO ~NC ~NR ~NT ~PL"
     " ~PM ~RO".split()
 )
@@ -136,6 +136,12 @@ def _only(*harmless: bytes, otherwise: Harm) -> Callable[[bytes, bytes], Harm]:
     return look
 
 
+def _media_feed(text: bytes, delimiter: bytes) -> Harm:
+    """^MFp,h: what happens at power-up and when the head closes. UPS's labels say N,N: no feed."""
+    said = text.translate(None, _BLANKS).upper().split(delimiter)
+    return Harm.NONE if all(each in (b"", b"N") for each in said) else Harm.SETTINGS
+
+
 _ENCODINGS = tuple(b"%d" % n for n in [*range(14), 27, 28, *range(31, 37)])
 """^CI: those in which a prefix is never the second byte of a character."""
 
@@ -145,6 +151,7 @@ _LOOKS: dict[str, Callable[[bytes, bytes], Harm]] = {
     "^CI": _only(*_ENCODINGS, otherwise=Harm.UNKNOWN),
     "^JZ": _only(b"Y", otherwise=Harm.DISRUPTION),  # N: labels lost when the paper runs out
     "^MC": _only(b"Y", otherwise=Harm.DISRUPTION),  # N: this label is printed under the next ones too
+    "^MF": _media_feed,
     "^MM": _only(b"T", otherwise=Harm.DISRUPTION),  # a mode whose hardware is missing stops the printer
     "^SZ": _only(b"2", otherwise=Harm.UNKNOWN),  # 1: the older ZPL, which is not read here
     "~TA": _only(b"0", b"00", b"000", b"+00", b"-00", otherwise=Harm.DISRUPTION),

@@ -170,11 +170,12 @@ class ZplScanner:
         """Keep in mind what the command opens or closes. Bytes of `text` before counted data, else 0."""
         before, self._skip = _counted(name, text, self._prefix["D"])
         self._in_hexadecimal = name in _HEXADECIMAL and not before
-        if name in ("^XA", "^XZ"):
+        if name in ("^XA", "^XZ", "~JX"):
             self._in_format = name == "^XA"
             self._by_alias &= self._in_format
         if name[0] == "^":
             self._in_field = self._in_format and name not in ("^XA", "^FS")
+        self._in_field &= self._in_format
         self._between = name == "^XZ"
         if name[0] == "~" and not self._in_format and not self._in_hexadecimal and not before:
             line, newline, _ = text.partition(b"\n")
