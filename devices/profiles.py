@@ -5,7 +5,8 @@ Where the facts are from:
   the receipt printer database escpos-printer-db (profiles TM-T88V, TM-T20II, TM-m30III, TSP600, POS-5890, NT-80-V-UL),
   which names the manual and page of each.
 - Which printers answer GS ( H <fn 48> (process_id), and the pages of ESC t: Epson's ESC/POS Command Reference, pages
-  "GS ( H" and "Character Code Tables".
+  "GS ( H" and "Character Code Tables". That GS L is where a picture begins (margins): its page "GS v 0", for Epson's
+  own printers; manuals of clones (HPRT TP80) do not say so.
 - SRP-350 and CT-S310: dots and dpi of the makers' data sheets; commands: Bixolon SRP-350 command manual (GS V, GS v 0),
   Citizen CT-S command reference.
 - strip_rows are cautious guesses: 256 rows of 72 bytes are 18 kB, and no receipt printer with GS v 0 and a cutter is
@@ -52,7 +53,7 @@ class Profile:
     feeds to the cutter by itself, "ESC i" (partial: ESC m) does not. feed_dots: from the head to the cutter or to the
     edge the paper is torn at. code_pages: ESC t n -> Python codec. drawer: pins of the connector that can be pulsed.
     qr_native: GS ( k draws QR codes. barcode: GS k knows its second form, with Code 128. process_id: it answers
-    GS ( H <fn 48> when all before it is printed.
+    GS ( H <fn 48> when all before it is printed. margins: GS L moves the pictures of GS v 0 to the right.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Profile:
     qr_native: bool = True
     barcode: bool = True
     process_id: bool = False
+    margins: bool = False
 
     @property
     def columns(self) -> int:
@@ -96,8 +98,8 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             Profile(
                 "generic-esc-star", raster="esc-star", cut_command="ESC i", code_pages=COMMON_PAGES, qr_native=False
             ),
-            Profile("tm-t88", dots=512, dpi=180, feed_dots=106, process_id=True),
-            Profile("tm-t20", process_id=True),
+            Profile("tm-t88", dots=512, dpi=180, feed_dots=106, process_id=True, margins=True),
+            Profile("tm-t20", process_id=True, margins=True),
             Profile("tm-m30", raster="gs-paren-l", process_id=True),
             Profile("star-escpos", code_pages=_STAR_PAGES, drawer=(2,), qr_native=False),
             Profile("srp-350", dots=512, dpi=180, feed_dots=106),

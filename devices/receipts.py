@@ -7,14 +7,14 @@ so that this file is pure: bytes out of elements, a profile and a pen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from devices.contracts import PLAIN, Bitmap, Media, Tuning
 from devices.languages.escpos import LANGUAGE
 from devices.profiles import Profile
-from devices.receipts_codes import barcode_modules, drawn_barcode, drawn_qr, qr_dots
+from devices.receipts_codes import QR_QUIET, drawn_barcode, drawn_dots, drawn_qr, printed_dots, qr_dots
 from devices.receipts_elements import (
     Align,
     BadReceipt,
@@ -209,32 +209,40 @@ class _Printing:
         self._raw(LANGUAGE.encode(page, tuning=tuning).removeprefix(_INITIALIZE))
 
     def _barcode(self, element: BarcodeElement) -> None:
-        modules = barcode_modules(element)
-        module = element.module or (3 if modules * 3 <= self._dots else 2)
-        if modules * module > self._dots:
-            raise BadReceipt(f"barcode: it needs {modules * module} dots, the paper has {self._dots}", field="barcode",
-                             remedy="use a shorter text or a smaller module")  # fmt: skip
+        """By the printer; by us where the printer cannot, or would leave it out because it makes it wider."""
         self._count(-(-(element.height + _SPACING) // _SPACING))
-        if self._to.abilities.barcodes:
+        if self._to.abilities.barcodes and (module := self._module(element, printed_dots)):
             self._to.barcode(element, module)
             return
+        module = self._module(element, drawn_dots)
+        if not module:
+            needed = drawn_dots(element, element.module or 2)
+            raise BadReceipt(f"barcode: it needs {needed} dots, the paper has {self._dots}", field="barcode",
+                             remedy="use a shorter text or a smaller module")  # fmt: skip
         self._placed(drawn_barcode(element, module), element.align)
         if element.digits:
             width = self._columns(Style())
             for line in wrap(element.barcode, width):
                 self._line([Cell(line, 0, width, element.align)], Style())
 
+    def _module(self, element: BarcodeElement, dots: Callable[[BarcodeElement, int], int]) -> int:
+        """The module that is asked for, or else the wider one, that fits; 0 when none does."""
+        wanted = (element.module,) if element.module else (3, 2)
+        return next((module for module in wanted if dots(element, module) <= self._dots), 0)
+
     def _qr(self, element: QrElement) -> None:
         dots = qr_dots(element)
         if dots > self._dots:
             raise BadReceipt(f"qr: it needs {dots} dots, the paper has {self._dots}", field="qr",
                              remedy="use a shorter text, a smaller size or level L")  # fmt: skip
-        if self._to.abilities.qr:
-            self._count(-(-dots // _SPACING))
-            self._to.qr(element)
-        else:
+        if not self._to.abilities.qr:
             self._placed(drawn_qr(element), element.align)
-        self._to.feed(1)  # its quiet zone: what comes next may be a barcode
+            return
+        self._count(-(-dots // _SPACING))
+        quiet = -(-QR_QUIET * element.size // _SPACING)  # lines of white that the printer leaves to us
+        self._to.feed(quiet)
+        self._to.qr(element)
+        self._to.feed(quiet)
 
     # ---- cutter and drawer ------------------------------------------------------------------------------------
 

@@ -90,10 +90,10 @@ class LineElement(_Strict):
 
     line: bool | str
 
-    @field_validator("line")
+    @field_validator("line", mode="before")
     @classmethod
-    def _one(cls, line: bool | str) -> bool | str:
-        if line is False or (isinstance(line, str) and len(line) != 1):
+    def _one(cls, line: object) -> object:
+        if line is not True and not (isinstance(line, str) and len(line) == 1):
             raise ValueError("must be true or one character")
         return line
 
@@ -135,7 +135,7 @@ class BarcodeElement(_Strict):
     def _spelling(self) -> BarcodeElement:
         allowed, said = _SPELLINGS[self.type]
         if not allowed.fullmatch(self.barcode):
-            raise ValueError(f"barcode: a {self.type} is {said}, not {self.barcode[:40]!r}")
+            raise ValueError(f"barcode: {self.type} takes {said}, not {self.barcode[:40]!r}")
         if self.type in _CHECKED and len(self.barcode) == _CHECKED[self.type]:
             right = check_digit(self.barcode[:-1])
             if self.barcode[-1] != right:
@@ -310,14 +310,13 @@ def _explained(number: int, kind: type[BaseModel], error: ValidationError) -> Ba
     """The first thing that is wrong, in words; an unknown key before all others."""
     found: list[Any] = error.errors(include_url=False, include_input=False, include_context=False)
     finding = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
-    # Of a union pydantic names the member it tried ("literal[True]") after the field: that is no part of its name.
-    place = [str(part) for part in finding["loc"] if isinstance(part, int) or re.fullmatch(r"\w{1,64}", str(part))]
+    place = [str(part) for part in finding["loc"]]
     if finding["type"] == "extra_forbidden":
         inside = Pulse if len(finding["loc"]) > 1 else kind
         return BadReceipt(f"unknown key {str(finding['loc'][-1])[:64]!r}", element=number,
                           field=f"{number}.{finding['loc'][0]!s:.64}",
                           remedy=f"allowed here: {', '.join(inside.model_fields)}")  # fmt: skip
-    told = finding["msg"].removeprefix("Value error, ")
+    told = "must be an object" if finding["type"] == "model_type" else finding["msg"].removeprefix("Value error, ")
     where = ".".join(place)
     text = f"{where}: {told[:1].lower()}{told[1:]}" if where else told
     return BadReceipt(text, element=number, field=".".join([str(number), *place]))

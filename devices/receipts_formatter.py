@@ -27,9 +27,9 @@ from typing import Any
 
 from devices.receipts_elements import PULSE_UNIT_MS, BarcodeElement, Pulse, QrElement, Style
 
-_LETTERS = b"\x1bR\x00\x1c."
-"""ESC R 0: #, $, @, [, \\ and ] are themselves, and no country's letters. FS .: bytes from 128 on are letters of a code
-page, and no halves of Chinese ones, which is what many printers made in China take them for."""
+_LETTERS = b"\x1c."
+"""FS .: bytes from 128 on are letters of a code page. Many printers made in China take them for halves of Chinese ones
+otherwise."""
 _PLAIN = Style()
 
 

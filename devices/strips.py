@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COST = 400  # bytes that one more picture command is worth, with the time it takes the printer
+_LINES = 20  # rows: text has no more lines than one in so many
+_FEW = 30  # parts that any page may have
 
 
 class Strip(NamedTuple):
@@ -40,24 +42,27 @@ def strips(page: Bitmap, *, cost: int = COST) -> list[Strip]:
     The page is parted where leaving blank rows out saves more than `cost` bytes.
     """
     parts = inked(widths(page), cost // page.stride)
-    dots, out = grid(page), []
-    for (top, end), ink in zip(parts, overlaid(page, [top for top, _ in parts]), strict=True):
-        left, right = len(ink) - len(ink.lstrip(b"\0")), len(ink.rstrip(b"\0"))
-        out.append(Strip(left, top, right - left, dots[top:end, left:right].tobytes()))
-    return out
+    dots, sides = grid(page), edges(page, [top for top, _ in parts])
+    return [
+        Strip(left, top, right - left, dots[top:end, left:right].tobytes())
+        for (top, end), left, right in zip(parts, *sides, strict=True)
+    ]
 
 
 def inked(widths: NDArray[np.int_], most: int) -> list[tuple[int, int]]:
     """(first row, row behind the last) of each part of a page, of whose rows the widths are given.
 
-    More than `most` blank rows lie between two parts.
+    More than `most` blank rows lie between two parts. Where that makes more parts than a page of text has, as on a gray
+    of thin lines, it takes more blank rows to part it: every part is a command, for us to write and for the printer.
     """
     import numpy as np
 
     rows = widths.nonzero()[0]
     if not rows.size:
         return []
-    ends = (np.diff(rows) > most + 1).nonzero()[0]
+    steps = np.diff(rows)
+    while (ends := (steps > most + 1).nonzero()[0]).size >= max(_FEW, widths.size // _LINES):
+        most = 2 * most + 1
     tops, bottoms = rows[ends + 1].tolist(), (rows[ends] + 1).tolist()
     return list(zip([int(rows[0]), *tops], [*bottoms, int(rows[-1]) + 1], strict=True))
 
@@ -75,11 +80,20 @@ def lines(page: Bitmap) -> list[bytes]:
     return rows
 
 
-def overlaid(page: Bitmap, tops: list[int]) -> list[bytes]:
-    """The rows from each of `tops` up to the next (the end of the page), all on top of one another."""
+def edges(page: Bitmap, tops: list[int]) -> tuple[list[int], list[int]]:
+    """The first byte that is not white, and the one behind the last, of the rows from each of `tops` up to the next.
+
+    White paper begins and ends at 0.
+    """
     import numpy as np
 
-    return [ink.tobytes() for ink in np.bitwise_or.reduceat(grid(page), tops, axis=0)] if tops else []
+    if not tops:
+        return [], []
+    size = next(size for size in (8, 4, 2, 1) if page.stride % size == 0)  # a whole word takes as long as a byte
+    words = np.frombuffer(page.rows, f"u{size}").reshape(page.height, -1)
+    black = np.bitwise_or.reduceat(words, tops, axis=0).view(np.uint8) != 0
+    left, beyond = black.argmax(axis=1), black[:, ::-1].argmax(axis=1)
+    return left.tolist(), np.where(black.any(axis=1), page.stride - beyond, 0).tolist()
 
 
 def grid(page: Bitmap) -> NDArray[np.uint8]:

@@ -138,6 +138,8 @@ def filled(template: ReceiptTemplate, fields: dict[str, str]) -> dict[str, str]:
 
 def _value(field: TemplateField, value: str) -> str:
     where = f"fields.{field.name}"
+    if field.lines:
+        value = value.replace("\r\n", "\n")  # as forms of web pages, and files from Windows, end their lines
     if field.required and not value.strip():
         raise Invalid(f"the template needs a value for {field.name} ({field.label})", field=where)
     if len(value) > field.max_length:

@@ -2,7 +2,7 @@
 
 UPC-A, EAN-13 and EAN-8 after the GS1 General Specifications 5.2, Code 39 after ISO/IEC 16388, interleaved 2 of 5 after
 ISO/IEC 16390, Codabar after EN 798, Code 128 after ISO/IEC 15417 with the code sets chosen by the data as GS k says.
-A wide element of the two-width codes is 2.5 modules wide, as GS w's table has it.
+A wide element of the two-width codes is 2.5 modules wide, rounded up to a dot, as GS w's table has it.
 """
 
 from __future__ import annotations

@@ -73,9 +73,11 @@ class Printer:
         self.line = Line()
 
     def picture(self, rows: Sequence[int], width: int) -> None:
-        """Print a picture by itself and move on below it."""
+        """Print a picture by itself, from where ESC $ or HT moved to on an empty line, and move on below it."""
+        moved = 0 if self.line.parts else self.line.x
+        self.placed |= bool(moved)
         self.print_line()
-        self.roll.stamp(rows, self._left(width), width)
+        self.roll.stamp(rows, self._left(moved + width) + moved, width)
         self.roll.feed(len(rows))
 
     def _left(self, width: int) -> int:

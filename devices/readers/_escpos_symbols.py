@@ -45,7 +45,7 @@ class Symbols:
             return None
         row, x = 0, 0
         for place, width in enumerate(found[0]):
-            dots = width * self.module if width != WIDE else self.module * 5 // 2
+            dots = width * self.module if width != WIDE else -(-self.module * 5 // 2)
             row |= 0 if place % 2 else (1 << dots) - 1 << x
             x += dots
         return row, x, found[1]

@@ -19,18 +19,18 @@ import pymupdf
 
 from devices import languages
 from devices.barcodes import code128
-from devices.contracts import Bitmap, Media
+from devices.contracts import PLAIN, Bitmap, Media, Tuning
 from devices.raster import to_bitmap
 from devices.readers.escpos import read
+from tests.bench.languages_receipts import HEIGHT, RECEIPTS, WIDTH, WORDS, gray
 from tests.bench.table import show
 from tests.bridge.papers import shipping_label
 
 ROUNDS = 15
 LABEL = Media(203, 101.6, 152.4)
-UNCOMPRESSED = ("cpcl", "epl2", "star", "tspl")
+UNCOMPRESSED = ("cpcl", "epl2", "escpos", "star", "tspl")
 RECEIPT = Media(203, 72.0)
 BAUDS = (9600, 115_200)
-WORDS = "The quick brown fox jumps over the lazy dog while 1,234 parcels wait at the dock of Springfield.".split()
 
 
 def hexadecimal(page: Bitmap) -> bytes:
@@ -77,15 +77,17 @@ def _pages() -> Mapping[str, Bitmap]:
 
 @cache
 def _hard_pages() -> Mapping[str, Bitmap]:
-    """Pages that have nothing to leave out, or too much."""
-    width, stride, height = LABEL.width // 8 * 8, LABEL.width // 8, 1216
+    """Pages that have nothing to leave out, or too much; as wide as every printer."""
+    width, stride, height = WIDTH, WIDTH // 8, 1216
     bars = b"".join(bytes([0xFF >> each % 7 << each % 3 & 0xFF]) for each in code128("The quick brown fox"))
     barcode = (bytes(8) + bars).ljust(stride, b"\0")[:stride]
     rows = {
         "noise": random.Random(4).randbytes(stride * height),
         "black": b"\xff" * stride * height,
         "blank": bytes(stride * height),
-        "hairlines": (b"\xff" * stride + bytes(stride)) * (height // 2),
+        "every other row": (b"\xff" * stride + bytes(stride)) * (height // 2),
+        "two of four rows": (b"\xff" * stride * 2 + bytes(stride * 2)) * (height // 4),
+        "200 hairlines": (b"\xff" * stride + bytes(stride * 5)) * 200 + bytes(stride * 16),
         "barcodes": (barcode * 200 + bytes(stride * 104)) * 4,
     }
     return {title: Bitmap(width, height, dots) for title, dots in rows.items()}
@@ -141,75 +143,50 @@ def _extremes() -> None:
     show("x hexadecimal, on pages with nothing to leave out, or too much", ("language", *_hard_pages()), rows)
 
 
-def _shop_receipt() -> pymupdf.Document:
-    """72 mm of a supermarket's receipt: its logo, what was bought, the taxes, a barcode; letters 12 dots wide, points.
-
-    Lines are 34 dots apart, as receipt printers have them. Every line of goods has a price at the right.
-    """
-    dot, rng = 72 / 203, random.Random(3)
-    document = pymupdf.open()
-    page = document.new_page(width=576 * dot, height=2000 * dot)
-    page.draw_oval(pymupdf.Rect(200, 16, 376, 136) * dot, fill=0, color=0)
-    page.insert_text((224 * dot, 87 * dot), "MARKET", fontsize=32 * dot, fontname="hebo", color=1)
-    goods = [
-        f"{rng.randint(1, 4)} x {' '.join(rng.sample(WORDS, 2)):.32}".ljust(40) + f"{rng.uniform(0.5, 20):8.2f}"
-        for _ in range(24)
-    ]
-    header = ["Springfield Market".center(48), "742 Evergreen Terrace".center(48), "Tel. 555 0142".center(48), ""]
-    footer = [
-        "-" * 48, f"{'TOTAL EUR':40}{214.35:8.2f}", f"{'Card':40}{214.35:8.2f}", "",
-        "VAT  7 %   net 151.20   tax 10.58", "VAT 19 %   net  44.17   tax  8.40", "",
-        "Cashier 4   Till 3   2026-03-14 16:52", "Receipt 0042-118-7731", "",
-        "Thank you for your visit!".center(48), "", "You may return what you do not like",
-        "within 14 days, with this receipt.",
-    ]  # fmt: skip
-    for place, line in enumerate([*header, *goods, *footer]):
-        page.insert_text((0, (180 + 34 * place) * dot), line, fontsize=20 * dot, fontname="cour")
-    widths, x = code128("00421187731"), 140
-    for place, width in enumerate(widths):
-        if place % 2 == 0:
-            page.draw_rect(pymupdf.Rect(x, 1790, x + width * 3, 1940) * dot, fill=0, color=None, width=0)
-        x += width * 3
-    return document
+def _receipts() -> None:
+    """Each from gray to bytes, as python-escpos's image() does it; ours without a profile, and as for a TM-T20."""
+    rows: list[tuple[object, ...]] = []
+    for title, document in RECEIPTS.items():
+        pixels = gray(document())
+        page = to_bitmap(pixels, WIDTH, HEIGHT, WIDTH)
+        ours = {profile: _read_back(page, Tuning(profile=profile)) for profile in (None, "tm-t20")}
+        with _peer(pixels) as peer:
+            contenders: dict[str, Callable[[], bytes]] = {
+                "(hexadecimal)": partial(hexadecimal, page),
+                "from gray": partial(_from_gray, pixels),
+                "ours": partial(_encoded, page),
+            } | ({"(python-escpos)": peer} if peer else {})
+            times = _interleaved(contenders)
+        size = len(peer()) if peer else len(page.rows)
+        rows.append((
+            title, statistics.median(times["from gray"]), _ratio(times, "ours", "(hexadecimal)"),
+            _ratio(times, "from gray", "(python-escpos)") if peer else "",
+            *(f"{len(data):,}" for data in ours.values()), *(len(data) / size for data in ours.values()),
+            *(len(ours[None]) * 10 / baud for baud in BAUDS),
+        ))  # fmt: skip
+    head = ("receipt", "ms", "x hexadecimal", "x python-escpos", "bytes", "tm-t20", "bytes x python-escpos", "tm-t20")
+    title = "Receipts of 576 x 2000 dots -> ESC/POS; tm-t20: with that profile"
+    show(title, (*head, *(f"s at {baud:,} baud" for baud in BAUDS)), rows)
 
 
-def _receipt() -> None:
-    """576 x 2000 dots, from gray to bytes, as python-escpos's image() does it."""
-    width, height = 576, 2000
-    gray = _gray_of(_shop_receipt(), width, height)
-    page = to_bitmap(gray, width, height, width)
-    language = languages.load("escpos")
-    [label] = read(language.encode(page, media=RECEIPT), dots=width)
+def _from_gray(pixels: bytes) -> bytes:
+    return _encoded(to_bitmap(pixels, WIDTH, HEIGHT, WIDTH))
+
+
+def _encoded(page: Bitmap, tuning: Tuning = PLAIN) -> bytes:
+    return languages.load("escpos").encode(page, media=RECEIPT, tuning=tuning)
+
+
+def _read_back(page: Bitmap, tuning: Tuning) -> bytes:
+    """Its bytes, which are the same dots again."""
+    data = _encoded(page, tuning)
+    [label] = read(data, dots=WIDTH)
     assert label.bitmap == page
-    contenders: dict[str, Callable[[], bytes]] = {
-        "(hexadecimal)": lambda: hexadecimal(page),
-        "ours, from gray": lambda: language.encode(to_bitmap(gray, width, height, width), media=RECEIPT),
-        "ours, encode alone": lambda: language.encode(page, media=RECEIPT),
-    }
-    with _peer(gray, width, height) as peer:
-        if peer:
-            contenders["python-escpos image()"] = peer
-        times = _interleaved(contenders)
-        sizes = {name: len(run()) for name, run in contenders.items()}
-    rows = []
-    for name, size in sizes.items():
-        against = (_ratio(times, name, [*sizes][-1]), size / [*sizes.values()][-1]) if peer else ("", "")
-        wire = [size * 10 / baud for baud in BAUDS]
-        took = statistics.median(times[name])
-        rows.append((name, took, _ratio(times, name, "(hexadecimal)"), against[0], f"{size:,}", against[1], *wire))
-    head = ("path", "ms", "x hexadecimal", "x python-escpos", "bytes", "bytes x python-escpos")
-    show("A receipt of 576 x 2000 dots -> ESC/POS", (*head, *(f"s at {baud:,} baud" for baud in BAUDS)), rows)
-
-
-def _gray_of(document: pymupdf.Document, width: int, height: int) -> bytes:
-    """Its first page at 203 dpi, a byte a pixel."""
-    pixels = document[0].get_pixmap(dpi=203, colorspace=pymupdf.csGRAY, alpha=False)
-    rows = [bytes(pixels.samples_mv[y * pixels.stride :][: min(width, pixels.width)]) for y in range(height)]
-    return b"".join([row.ljust(width, b"\xff") for row in rows])
+    return data
 
 
 @contextmanager
-def _peer(gray: bytes, width: int, height: int) -> Iterator[Callable[[], bytes] | None]:
+def _peer(pixels: bytes) -> Iterator[Callable[[], bytes] | None]:
     """python-escpos's own way to print a picture; None when it is not installed."""
     with tempfile.TemporaryDirectory() as folder:
         tempfile.tempdir = folder  # python-escpos makes a folder there when it is imported
@@ -221,7 +198,7 @@ def _peer(gray: bytes, width: int, height: int) -> Iterator[Callable[[], bytes] 
             return
         finally:
             tempfile.tempdir = None
-        picture = Image.frombytes("L", (width, height), gray)
+        picture = Image.frombytes("L", (WIDTH, HEIGHT), pixels)
 
         def run() -> bytes:
             printer = Dummy(profile="TM-T20II")  # 576 dots
@@ -234,4 +211,4 @@ def _peer(gray: bytes, width: int, height: int) -> Iterator[Callable[[], bytes] 
 def main() -> None:
     _labels()
     _extremes()
-    _receipt()
+    _receipts()

@@ -263,6 +263,7 @@ def test_the_fields_end_up_where_they_belong() -> None:
     assert {"text": "Town", "align": "center"} in made
     assert {"qr": "x"} in made
     assert not any("qr" in each for each in filled())
+    assert filled(address="Street 1\r\nTown") == filled(address="Street 1\nTown")
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from devices.contracts import Bitmap, Media, Tuning
 from devices.languages import escpos, recognize
 from devices.profiles import EPSON_PAGES, PROFILES, profile
+from devices.readers._escpos_stream import Stream
 from devices.readers.escpos import read
 from tests.devices.test_zpl import bitmaps, checkers
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 LANGUAGE = escpos.LANGUAGE
 DOT = Bitmap(1, 1, b"\x80")
-RASTERS = {"gs-v-0": "default", "gs-paren-l": "tm-m30", "esc-star": "generic-esc-star"}
+RASTERS = {"gs-v-0": "default", "gs-v-0 with margins": "tm-t20", "gs-paren-l": "tm-m30", "esc-star": "generic-esc-star"}
 NOISE = Bitmap(576, 700, random.Random(5).randbytes(72 * 700))
 
 
@@ -66,8 +67,27 @@ def test_strips_are_never_higher_than_the_profile_says() -> None:
         assert sum(heights) == 700 and max(heights) == most
 
 
-def test_a_large_strip_of_graphics_is_sent_with_a_length_of_four_bytes() -> None:
-    assert escpos._graphics(b"\xff" * 70_000, 280).startswith(b"\x1d8L" + (70_010).to_bytes(4, "little"))
+def test_white_paper_at_the_left_is_left_out_where_the_printer_is_known_to_move_pictures() -> None:
+    page = Bitmap(512, 42, (bytes(52) + b"\xff" * 12) * 14 + bytes(64 * 14) + (b"\xff" * 40 + bytes(24)) * 14)
+    white, low = b"\x1dv0\0\1\0\x0e\0" + bytes(14), b"\x1dv0\0\x28\0\x0e\0" + b"\xff" * 560
+    whole = b"\x1dv0\0\x40\0\x0e\0" + (bytes(52) + b"\xff" * 12) * 14
+    moved = b"\x1dL\xa0\1" + b"\x1dv0\0\x0c\0\x0e\0" + b"\xff" * 168 + white + b"\x1dL\0\0"
+    assert LANGUAGE.encode(page) == b"\x1b@" + whole + white + low
+    assert LANGUAGE.encode(page, tuning=Tuning(profile="tm-t20")) == b"\x1b@" + moved + low
+    assert LANGUAGE.encode(page, tuning=Tuning(profile="tm-t88")) == b"\x1b@" + moved + low
+
+
+def test_the_margin_is_back_at_the_edge_when_the_page_is_over() -> None:
+    page = Bitmap(512, 20, (bytes(60) + b"\xff" * 4) * 20)
+    assert LANGUAGE.encode(page, tuning=Tuning(profile="tm-t88")).endswith(b"\x1dL\0\0")
+
+
+@pytest.mark.parametrize("name", ["default", "generic-80", "generic-58", "star-escpos", "srp-350", "ct-s310"])
+def test_printers_that_may_be_clones_get_nothing_but_rasters(name: str) -> None:
+    data = LANGUAGE.encode(receipt(384), tuning=Tuning(profile=name))
+    tokens = Stream(keep=8).feed(data)
+    assert {token.name for token in tokens} == {"ESC @", "GS v 0"}
+    assert {token.number(0, 1) for token in tokens[1:]} == {0}  # at its own size
 
 
 def test_a_page_wider_than_the_head_is_refused_with_both_widths() -> None:

@@ -275,3 +275,9 @@ def test_any_bytes_are_read_or_refused(data: bytes, seed: int) -> None:
     except BadPrinterData:
         return
     assert all(isinstance(label, Label) for label in labels)
+
+
+def test_a_picture_begins_where_an_empty_line_was_moved_to() -> None:
+    """GS v 0: "the print start position can be specified with HT, ESC $, ESC \\, and GS L" (Citizen, CT-S series)."""
+    [label] = read(b"\x1b@\x1b$\x10\0\x1dv0\0\1\0\1\0\x81\x1dv0\0\1\0\1\0\xff", dots=32)
+    assert label.bitmap == Bitmap(32, 2, b"\0\0\x81\0" + b"\xff\0\0\0")

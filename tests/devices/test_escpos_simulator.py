@@ -92,7 +92,7 @@ def told(printer: EscPosFront) -> set[Reason]:
 
 @pytest.mark.parametrize(("fault", "reason"), [
     ("paper_out", Reason.MEDIA_EMPTY), ("head_open", Reason.COVER_OPEN), ("near_end", Reason.MEDIA_LOW),
-    ("jam", Reason.CUTTER_ERROR), ("paused", Reason.OFFLINE),
+    ("jam", Reason.CUTTER_ERROR), ("paused", Reason.PAUSED),
 ])  # fmt: skip
 def test_it_says_what_is_wrong_and_when_it_is_over(
     machine: Machine, printer: EscPosFront, fault: Fault, reason: Reason
@@ -146,9 +146,12 @@ def test_who_it_is_and_what_its_sensors_say(machine: Machine, printer: EscPosFro
 
 
 def test_clearing_the_buffers_forgets_what_waits(machine: Machine, printer: EscPosFront) -> None:
+    heard: list[bytes] = []
+    machine.ears.append(heard.append)
     machine.set("paper_out", True)
-    printer.feed(JOB * 3 + b"\x10\x14\x08\1\3\x14\1\6\2\x08")
+    printer.feed(JOB * 3 + TALK.ask(proof(7)) + b"\x10\x14\x08\1\3\x14\1\6\2\x08")
     assert machine.waiting == 0
+    assert heard == []  # what was forgotten was not printed
     machine.set("jam", True)
     printer.feed(b"\x10\5\1")
     assert not machine.jam

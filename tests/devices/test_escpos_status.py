@@ -26,7 +26,7 @@ def test_the_four_questions() -> None:
 @pytest.mark.parametrize(("question", "byte", "said", "text"), [
     ("DLE EOT 1", 0x12, set(), ""),
     ("DLE EOT 1", 0x16, set(), ""),  # the drawer's pin 3 is high
-    ("DLE EOT 1", 0x1A, {"offline"}, "it is offline"),
+    ("DLE EOT 1", 0x1A, {"paused"}, "it is offline"),
     ("DLE EOT 1", 0x32, {"other"}, "it waits to be switched online"),
     ("DLE EOT 1", 0x52, {"other"}, "its feed button is pressed"),
     ("DLE EOT 2", 0x12, set(), ""),
@@ -93,8 +93,8 @@ def merged(*answers: int) -> tuple[set[str], str]:
     ((0x1A, 0x52, 0x1A, 0x12), {"cutter-error"}, "the cutter is jammed"),
     ((0x1A, 0x52, 0x52, 0x12), {"overheated"}, "the print head is too hot, or its voltage is wrong"),
     ((0x12, 0x12, 0x12, 0x1E), {"media-low"}, "the paper is nearly used up"),
-    ((0x1A, 0x12, 0x12, 0x12), {"offline"}, "it is offline"),
-    ((0x1A, 0x52, 0x32, 0x12), {"offline", "other"},
+    ((0x1A, 0x12, 0x12, 0x12), {"paused"}, "it is offline"),
+    ((0x1A, 0x52, 0x32, 0x12), {"paused", "other"},
      "it is offline; it reports an error; it reports an error that needs service"),
 ])  # fmt: skip
 def test_four_answers_become_one(answers: tuple[int, ...], said: set[str], text: str) -> None:
@@ -106,8 +106,8 @@ def test_nothing_told_is_nothing_known() -> None:
 
 
 @pytest.mark.parametrize(("heard", "said"), [
-    (b"\x10\0\0\0", set()), (b"\x14\0\0\0", set()), (b"\x18\0\0\0", {"offline"}), (b"\x38\0\0\0", {"cover-open"}),
-    (b"\x18\x08\0\0", {"cutter-error"}), (b"\x18\x40\0\0", {"overheated"}), (b"\x18\x01\0\0", {"offline", "other"}),
+    (b"\x10\0\0\0", set()), (b"\x14\0\0\0", set()), (b"\x18\0\0\0", {"paused"}), (b"\x38\0\0\0", {"cover-open"}),
+    (b"\x18\x08\0\0", {"cutter-error"}), (b"\x18\x40\0\0", {"overheated"}), (b"\x18\x01\0\0", {"paused", "other"}),
     (b"\x10\0\x03\0", {"media-low"}), (b"\x18\0\x0f\0", {"media-empty"}), (b"\x18\0\x0f\0\x10\0\0\0", set()),
     (b"\x12\x10\0\0\0\x11", set()), (b"\x10\x11\0\0\0", set()),
     (b"\x10\0\0", None), (b"\x12", None), (b"\x10\0\1\0", None), (b"\x10\0\0\x10", None), (b"AB\x10\0\0\0", None),

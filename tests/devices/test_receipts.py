@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import zxingcpp
 from hypothesis import given, settings
@@ -20,8 +21,9 @@ from PIL import Image
 from devices.commands import Command, Harm, commands
 from devices.contracts import Bitmap, Media, Tuning
 from devices.profiles import PROFILES, Profile, profile
+from devices.readers.escpos import read
 from devices.receipts import MAX_LINES, Printed, render
-from devices.receipts_codes import drawn_barcode, drawn_qr
+from devices.receipts_codes import drawn_barcode, drawn_qr, printed_dots
 from devices.receipts_elements import (
     BadReceipt,
     BarcodeElement,
@@ -66,7 +68,7 @@ def text_of(data: bytes, on: str = "default") -> list[str]:
     """The lines that are printed in the printer's own letters, by the code page that is set for each."""
     pages, at, line, lines = profile(on).code_pages, 0, "", list[str]()
     page = "ascii"
-    skipped = {b"\x1b@": 2, b"\x1bR": 3, b"\x1c.": 2, b"\x1d!": 3, b"\x1bE": 3, b"\x1b-": 3, b"\x1bM": 3, b"\x1ba": 3,
+    skipped = {b"\x1b@": 2, b"\x1c.": 2, b"\x1d!": 3, b"\x1bE": 3, b"\x1b-": 3, b"\x1bM": 3, b"\x1ba": 3,
                b"\x1dB": 3, b"\x1dW": 4, b"\x1dV": 4, b"\x1bp": 5}  # fmt: skip
     while at < len(data):
         head = data[at : at + 2]
@@ -115,10 +117,12 @@ def stream(data: bytes) -> list[Command]:
         ([{"columns": ["a", "b"], "widths": [3]}], "1", "widths has 1 entries, columns has 2"),
         ([{"line": "=="}], "1.line", "must be true or one character"),
         ([{"line": False}], "1.line", "must be true or one character"),
+        ([{"line": 1}], "1.line", "line: must be true or one character"),
+        ([{"drawer": 2}], "1.drawer", "drawer: must be an object"),
         ([{"text": "\ud83d"}], "1.text", "text: input should be a valid string"),
         ([{"image_base64": "&&&&"}], "1.image_base64", "is not base64"),
         ([{"barcode": "4006381333930", "type": "ean13"}], "1", "check digit of 4006381333930 should be 1"),
-        ([{"barcode": "40063", "type": "ean13"}], "1", "a ean13 is 12 digits"),
+        ([{"barcode": "40063", "type": "ean13"}], "1", "ean13 takes 12 digits"),
         ([{"barcode": "123456789012\n", "type": "ean13"}], "1", "not '123456789012\\n'"),
         ([{"barcode": "Grün"}], "1", "printable ASCII"),
         ([{"barcode": "A\x1d", "type": "code128"}], "1", "printable ASCII"),
@@ -176,7 +180,7 @@ def test_check_digits_are_those_of_the_standard() -> None:
 
 def test_text_is_printed_in_the_printers_own_letters() -> None:
     out = printed({"text": "Café 3,50 €"}).data
-    assert out.startswith(b"\x1b@\x1bR\0\x1c.")
+    assert out.startswith(b"\x1b@\x1c.")
     assert b"Caf\x82 3,50 " in out, "é is 0x82 in code page 437, which is ESC t 0"
     assert b"\x1bt\x10\x80" in out, "the euro is 0x80 in Windows-1252, which is ESC t 16"
     assert text_of(out) == ["Café 3,50 €"]
@@ -304,6 +308,45 @@ def test_barcodes_drawn_here_scan(kind: Any, text: str, read: str | None) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("ean13", "400638133393"), ("ean8", "9638507"), ("upca", "03600029145"), ("code39", "ABC-123"),
+     ("itf", "12345678"), ("codabar", "A1234+B"), ("code128", "abcdef"), ("code128", "12345678901234567890")],
+)  # fmt: skip
+@pytest.mark.parametrize("module", [2, 3])
+def test_a_barcode_is_as_wide_as_it_was_reckoned(kind: Any, text: str, module: int) -> None:
+    """What is too wide a printer leaves out without a word."""
+    wanted = BarcodeElement(barcode=text, type=kind, module=module)
+    needed = printed_dots(wanted, module)
+    page = read(printed(wanted.model_dump(), on=replace(profile("default"), dots=832)).data, dots=832)[0].bitmap
+    assert page is not None
+    _, columns = np.nonzero(np.unpackbits(np.frombuffer(page.rows, np.uint8).reshape(-1, page.stride)[:40], axis=1))
+    assert columns.max() - columns.min() + 1 == needed - 20 * module
+
+
+def test_a_number_too_long_for_the_printers_own_barcode_is_drawn_and_scans() -> None:
+    """As Code 128 of digits in pairs it is half as wide."""
+    out = printed({"barcode": "123456789012345678901234567890"})
+    assert b"\x1dk" not in out.data and text_of(out.data)[0] == "123456789012345678901234567890"
+    [label] = read(out.data, dots=576)
+    assert label.bitmap is not None
+    [found] = zxingcpp.read_barcodes(_image(label.bitmap))
+    assert found.text == "123456789012345678901234567890"
+    assert b"\x1dk" in printed({"barcode": "12345678901234567890"}).data, "20 digits have room"
+    assert b"\x1dk" in printed({"barcode": "12345678901234", "type": "itf"}, on="generic-58").data
+
+
+def test_a_qr_code_has_white_all_around_it() -> None:
+    """Right below a barcode without digits too; the printer draws its squares only."""
+    for size in (6, 12):
+        out = printed({"barcode": "1234567", "digits": False}, {"qr": "hello", "size": size}, {"barcode": "7654321"})
+        [label] = read(out.data, dots=576)
+        assert label.bitmap is not None
+        assert {each.text for each in zxingcpp.read_barcodes(_image(label.bitmap))} == {"1234567", "hello", "7654321"}
+        rows = np.unpackbits(np.frombuffer(label.bitmap.rows, np.uint8).reshape(-1, 72), axis=1)[80:]
+        assert not rows[: 4 * size].any() and rows[4 * size + 30 :].any()
+
+
 def test_a_printer_without_codes_gets_them_as_pictures() -> None:
     bare = replace(profile("default"), barcode=False, qr_native=False)
     out = printed({"barcode": "4006381333931", "type": "ean13"}, {"qr": "hello"}, on=bare).data
@@ -348,7 +391,7 @@ NAUGHTY = [
     "﷽", "null", "\x1b" * 300,
 ]  # fmt: skip
 
-TEXT_ONLY = {"ESC @", "ESC R", "FS .", "ESC t", "ESC a", "ESC E", "ESC -", "ESC M", "GS !", "GS B", "GS v 0"}
+TEXT_ONLY = {"ESC @", "FS .", "ESC t", "ESC a", "ESC E", "ESC -", "ESC M", "GS !", "GS B", "GS v 0"}
 
 
 def receipt_with(value: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ ROW = st.lists(st.sampled_from(b"\0\0\0\x01\x80\xff"), min_size=5, max_size=5).m
 PAGES = st.lists(ROW, min_size=1, max_size=30).map(lambda rows: Bitmap(40, len(rows), b"".join(rows)))
 
 
-@settings(max_examples=400)
+@settings(deadline=None, max_examples=400)
 @given(PAGES, st.integers(0, 40))
 def test_together_they_are_the_page_and_none_has_white_at_its_sides(page: Bitmap, cost: int) -> None:
     canvas = bytearray(len(page.rows))
@@ -42,3 +42,11 @@ def test_cropping_keeps_the_top_left() -> None:
     page = Bitmap(24, 3, bytes(range(9)))
     assert cropped(page, 16, 2) == Bitmap(16, 2, b"\0\1\3\4")
     assert cropped(page, 24, 3) is page and cropped(page, 99, 99) is page
+
+
+def test_a_gray_of_thin_lines_is_one_part_and_a_page_of_text_is_parted() -> None:
+    """A command for every hairline would take longer than the dots, here and in the printer."""
+    hairlines = (b"\xff" * 72 + bytes(72 * 5)) * 200
+    assert len(strips(Bitmap(576, 1200, hairlines), cost=50)) == 1
+    text = (b"\xff" * 72 * 14 + bytes(72 * 8)) * 54
+    assert len(strips(Bitmap(576, 1188, text), cost=50)) == 54
