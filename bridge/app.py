@@ -20,8 +20,8 @@ from bridge.access.secrets import Secrets
 from bridge.clock import Clock
 from bridge.config import Config, ConfigError, Loaded, hostname, keep_as_good, load, load_or_last_good
 from bridge.control import Control
+from bridge.deliver.aside import EXPIRED
 from bridge.deliver.recover import recover
-from bridge.deliver.worker import EXPIRED
 from bridge.discover import discover
 from bridge.errors import Invalid
 from bridge.fleet import Fleet, twin_of, why_not

@@ -21,7 +21,8 @@ from pydantic import ValidationError
 
 from bridge.config import PrinterConfig
 from bridge.control import Control
-from bridge.deliver.worker import KNOWN_LANGUAGES, Worker
+from bridge.deliver.language import KNOWN_LANGUAGES
+from bridge.deliver.worker import Worker
 from bridge.errors import Conflict, Invalid, NotFound
 from bridge.model import PRINTER, WAITING, Device, Job, PrinterState, State
 from bridge.prepare.pictures import virtual_pictures

@@ -353,12 +353,13 @@ def test_a_label_on_its_way_when_the_service_is_stopped_is_never_printed_twice(
         assert bridge.wait(job_id)["state"] == end
         assert bridge.wait(waiting)["state"] == "delivered"
         dock.wait_until_idle()
-        first, second = dock.jobs
+        first, *between, second = dock.jobs
         assert second == ZPL and dock.unfinished == []
+        assert set(between) <= {b"~JX~JX^FS^XZ"}  # nobody wrote down that it was ended already
         if end == "delivered":
             assert first == label
         else:  # ended in order, so that the next label is not taken for its rest
-            assert first.endswith(b"x^FS^XZ") and label.startswith(first.removesuffix(b"^FS^XZ"))
+            assert first.endswith(b"x~JX~JX^FS^XZ") and label.startswith(first.removesuffix(b"~JX~JX^FS^XZ"))
 
 
 def test_a_second_bridge_on_the_same_folder_refuses_and_names_the_first(tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -52,15 +52,15 @@ LABELS = click.IntRange(0, 1_000_000)
 @click.option("--late-status", "late_s", type=click.FloatRange(0, 600), default=0.0, help="Seconds before an answer.")
 @click.option("--garbage-status", "garbage", is_flag=True, help="Answer noise.")
 def simulate(language: str, control: int | None, folder: Path | None, **options: Any) -> None:
-    """Simulate a printer of this LANGUAGE until Ctrl-C: labels become pictures, questions are answered.
+    """Simulate a printer until Ctrl-C: labels become pictures, questions are answered.
 
-    While it runs, type what a person at the printer would do: help lists it.
+    LANGUAGE is epl2, escpos, tspl or zpl. While it runs, type what a person at the printer would do: help lists it.
     """
     from devices.simulators.control import ControlDoor
     from devices.simulators.operator import Operator
 
-    folder = folder or Path(tempfile.mkdtemp(prefix=f"simulated-{clean(language)[:10].replace(os.sep, '')}-"))
     printer = _printer(language, folder, options)
+    paper = clean(str(printer.paper.folder))
     wishes: queue.SimpleQueue[str] = queue.SimpleQueue()  # all that a signal handler may touch
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wishes.put("quit"))
@@ -73,26 +73,27 @@ def simulate(language: str, control: int | None, folder: Path | None, **options:
         printer.stop()
         raise Stop(f"cannot listen: {error.strerror or error}; another --port, --control or --pty?", FAILED) from error
     for wire in printer.wires:
-        click.echo(f"simulated {language} printer on {wire.uri}")
+        _say(f"simulated {language} printer on {wire.uri}")
     if door is not None:
         door.start()
-        click.echo(f"control on 127.0.0.1:{door.port}")
-    click.echo(f"paper in {clean(folder)}")
+        _say(f"control on 127.0.0.1:{door.port}")
+    _say(f"paper in {paper}")
     threading.Thread(target=_listen_to_the_terminal, args=(operator,), daemon=True).start()
     _wait(wishes)
     if door is not None:
         door.stop()
     printer.stop()
-    click.echo(f"{printer.paper.count} labels in {clean(folder)}")
+    _say(f"{printer.paper.count} labels in {paper}")
 
 
-def _printer(language: str, folder: Path, options: dict[str, Any]) -> Simulator:
+def _printer(language: str, folder: Path | None, options: dict[str, Any]) -> Simulator:
     """The printer, not switched on. Raises Stop for a language without a simulator."""
     from devices.contracts import Media
     from devices.simulators import Habits, Simulator, names
 
     if language not in names():
         raise Stop(f"there is no simulated {language} printer; there are {', '.join(names())}", WRONG)
+    folder = folder or Path(tempfile.mkdtemp(prefix=f"simulated-{language}-"))
     media = Media(options.pop("dpi"), options.pop("width_mm"), options.pop("height_mm") or None)
     habits = Habits(**{name: options.pop(name) for name in Habits.__dataclass_fields__})
     faults = [name for name in ("near_end", "head_open", "paused") if options.pop(name)]
@@ -110,7 +111,13 @@ def _tell(line: Line) -> None:
     said = [f"{line.event} {line.n}" if line.event in ("label", "torn") else line.event]
     said += [f"{line.width} x {line.height}", line.png] if line.png else []
     said += [f"{name}: {value}" for name, value in line.facts.items()]
-    click.echo(clean("  ".join(said)))
+    _say(clean("  ".join(said)))
+
+
+def _say(text: str) -> None:
+    """The printer goes on when nobody reads it any more (a pipe whose reader has ended)."""
+    with suppress(OSError):
+        click.echo(text)
 
 
 def _listen_to_the_terminal(operator: Operator) -> None:
@@ -122,7 +129,7 @@ def _listen_to_the_terminal(operator: Operator) -> None:
     while line := _line_of(typed.read):
         if line.strip():
             answer = operator.do(line.decode("utf-8", "replace"))
-            click.echo(answer.get("help") or clean(answer.get("error") or _in_words(answer)))
+            _say(answer.get("help") or clean(answer.get("error") or _in_words(answer)))
 
 
 def _line_of(read: Callable[[int], bytes | None]) -> bytes:

@@ -30,8 +30,9 @@ class Condition:
         self._busy = False
 
     @property
-    def is_away(self) -> bool:
-        return bool(self._away)
+    def needs_a_look(self) -> bool:
+        """Whether what its worker saw may be over by now, and nothing but another look will tell."""
+        return bool(self._away or self._stuck)
 
     def away(self, text: str) -> None:
         """It cannot be reached."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -37,15 +37,6 @@ class Sheets(Protocol):
     def pieces(self, keep_going: Callable[[], bool]) -> Iterator[tuple[bytes, int]]:
         """(bytes, labels they begin). Raises what drawing raised, after the pages before; Abandoned."""
         ...
-
-
-def first_bytes(pieces: Iterable[tuple[bytes, int]], sent: int) -> Iterator[bytes]:
-    """The first `sent` bytes of what left."""
-    for piece, _ in pieces:
-        yield piece[:sent]
-        sent -= len(piece)
-        if sent <= 0:
-            return
 
 
 def sheets_of(store: Store, ticket: Ticket, job: Job, printer: Printer) -> Sheets | None:

@@ -8,16 +8,17 @@ ten minutes later, an hour, a day, and then no more. What was learnt is kept acr
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from bridge.deliver.condition import Condition
+from bridge.deliver.memory import Memory
+from bridge.deliver.verdict import Verdict, judge
 from bridge.model import Device
 from bridge.store import Store
 from devices.contracts import Connection, Reason, Status
@@ -40,52 +41,8 @@ PROBE_AGAIN_S = (600.0, 3600.0, 86_400.0)
 SILENT_MAX = 3  # times in a row that a question, or a printer that used to answer, may be silent before it counts
 
 
-@dataclass(slots=True)
-class Memory:
-    """What is known of a printer's answers. answers: None: never asked. silent: questions it does not answer.
-
-    probes: without an answer, in a row. asked_at: Unix seconds of the last probe. counts, idles: whether it told a
-    label counter, or when nothing is left to print. network: whether its network card answers SNMP (the printer MIB).
-    """
-
-    who: str
-    answers: bool | None = None
-    silent: set[str] = field(default_factory=set)
-    probes: int = 0
-    asked_at: float = 0.0
-    counts: bool = False
-    idles: bool = False
-    network: bool = False
-
-    def to_json(self) -> str:
-        return json.dumps({
-            "who": self.who, "answers": self.answers, "silent": sorted(self.silent), "probes": self.probes,
-            "asked_at": self.asked_at, "counts": self.counts, "idles": self.idles, "network": self.network,
-        })  # fmt: skip
-
-    @staticmethod
-    def of(text: str | None, who: str) -> Memory:
-        """What was kept, unless it is about another printer (or from another version)."""
-        try:
-            kept = json.loads(text or "{}")
-            if kept.get("who") == who:
-                return Memory(**{**kept, "silent": set(kept["silent"])})
-        except (ValueError, TypeError, KeyError, AttributeError):
-            log.debug("what was known of %s cannot be read", who)
-        return Memory(who)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a label that was taken whole. printed: the printer said so; by: as Monitor.evidence says it."""
-
-    printed: bool
-    by: str | None
-    text: str
-
-
 class Monitor:
-    """What one printer says of itself. tell: shows it to people."""
+    """What one printer says of itself."""
 
     def __init__(self, store: Store, device: Device, printer: Printer, condition: Condition, *, ask: bool) -> None:
         """ask: False: not one byte beyond the job is ever sent."""
@@ -132,20 +89,21 @@ class Monitor:
 
     def patience_s(self) -> float | None:
         """Seconds until an idle printer is to be asked again; None: never."""
-        if not (self.answers or self._memory.network or self._is_queue):
+        if not (self.connects or self._memory.network):
             return None
         return max(0.0, self._next - time.monotonic())
 
     @property
-    def _is_queue(self) -> bool:
-        return self._on and self._printer.uri.startswith("queue://")
+    def connects(self) -> bool:
+        """Whether poll() opens a connection; otherwise it asks the network card, or nobody."""
+        return self.answers or (self._on and self._printer.uri.startswith("queue://"))
 
     # -- asking --
 
     def poll(self) -> Status | None:
         """Ask an idle printer, on a connection of its own. Raises DeviceError when it cannot be reached."""
         self._put_off()
-        if not self.answers and not self._is_queue:
+        if not self.connects:
             self._say(status := self._over_the_network())
             return status
         with closing(self._printer.connect(waits_for_close=False)) as line:
@@ -243,10 +201,14 @@ class Monitor:
     def stalled(self, line: Connection, wanted: Callable[[], bool]) -> Callable[[], bool]:
         """For Connection.on_stall: whether it is known why it takes nothing, and somebody still waits for it."""
 
+        pushed: Status | None = None
+
         def known() -> bool:
+            nonlocal pushed
             if not wanted():
                 return False
-            status = line.wire_status() or self._over_the_network()
+            pushed = self._pushed(line) or pushed
+            status = line.wire_status() or pushed or self._over_the_network()
             if status is not None and status.blocked:
                 self._say(status)
                 return True
@@ -255,6 +217,14 @@ class Monitor:
             return self.answers
 
         return known
+
+    def _pushed(self, line: Connection) -> Status | None:
+        """What a receipt printer has said without being asked (ESC/POS ASB), when it was told to before."""
+        if self._printer.language != "escpos" or self._talk is None or not line.talks:
+            return None
+        from devices.status.escpos import automatic
+
+        return automatic(line.hear(0.0))
 
     def pace(self, line: Connection, wanted: Callable[[], bool]) -> None:
         """Between two pages: not into a printer that waits for a person, or its buffer fills and it turns deaf."""
@@ -290,7 +260,7 @@ class Monitor:
                     return Verdict(False, None, "the printer reports no error; it cannot say when it has printed")
                 # One that was not seen at work may not have read the job yet: then its word counts a little later.
                 seen_through = worked or out is not None or now - begun >= UNSEEN_S
-                if (verdict := _judge(status, out, expected, idle if seen_through else 0)) is not None:
+                if (verdict := judge(status, out, expected, idle if seen_through else 0)) is not None:
                     return verdict
                 if (out, status.waiting, status.blocked) != seen or status.blocked:
                     seen, since = (out, status.waiting, status.blocked), now
@@ -330,26 +300,6 @@ def _proofs(printer: Printer) -> Callable[[], str] | None:
         return None
     numbers = itertools.count()
     return lambda: proof(next(numbers) % 10_000)
-
-
-def _judge(status: Status, out: int | None, expected: int | None, idle: int) -> Verdict | None:
-    """What its counter and its being idle say; None: not yet. idle: how often in a row it said so.
-
-    A label that was on the head when the media ran out is printed once more by the printer itself (ZPL ^JZ): one more
-    than expected is still this job. More than that are somebody else's.
-    """
-    if out is None:
-        return Verdict(True, "idle", "the printer says that nothing is left to print") if idle >= 2 else None
-    peeled = Reason.LABEL_WAITING in status.reasons and not status.waiting  # the last one waits to be taken off
-    if expected is not None and expected <= out <= expected + 1 and (status.idle is not False or peeled):
-        return Verdict(True, "counter", f"the printer's label counter went up by {out}")
-    if idle < 2:
-        return None
-    if expected is None and out > 0:
-        return Verdict(True, "counter", f"the printer's label counter went up by {out}")
-    if not out:
-        return Verdict(False, None, "the printer says that it is idle, and its label counter did not move")
-    return Verdict(False, None, f"the printer's label counter went up by {out} instead of {expected}")
 
 
 _SILENT = Status(

@@ -162,8 +162,11 @@ class EscPosFront:
         return b""
 
     def _forget(self) -> None:
+        """Process IDs of what is forgotten are never told (GS ( H)."""
         self._printer = Printer(limit=BUDGET, dots=self.machine.width)
         self._held = 0
+        with self._pushing:
+            self._proofs = []
         self.machine.note("cleared", labels=self.machine.drop())
 
     def _drawer(self, token: Token) -> bytes:

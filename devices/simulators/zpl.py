@@ -237,6 +237,11 @@ class Zpl:
         self.machine.note("cancelled", labels=self.machine.drop())
         return b""
 
+    def _drop(self) -> bytes:
+        """~JX: the format that has begun and not ended."""
+        self._stream.start = -1
+        return b""
+
     def _reset(self) -> bytes:
         """~JR: as if it had been switched off and on."""
         self.machine.note("reset", lost=self.machine.drop())
@@ -322,6 +327,7 @@ _AT_ONCE: dict[str, Callable[[Zpl], bytes]] = {
     "~PP": Zpl._pause,
     "~PS": Zpl._start,
     "~JA": Zpl._cancel,
+    "~JX": Zpl._drop,
     "~JR": Zpl._reset,
     "~HS": Zpl._status,
     "~HI": Zpl._identity,

@@ -16,7 +16,7 @@ from devices.contracts import BLOCKING, Reason, Status, Talk
 Bits = tuple[tuple[int, Reason, str], ...]
 
 _PRINTER: Bits = (
-    (0x08, Reason.OFFLINE, "it is offline"),
+    (0x08, Reason.PAUSED, "it is offline"),  # it takes nothing until somebody has been there
     (0x20, Reason.OTHER, "it waits to be switched online"),
     (0x40, Reason.OTHER, "its feed button is pressed"),
 )
@@ -96,8 +96,8 @@ class EscPos:
         reasons = frozenset[Reason]().union(*(status.reasons for status in told.values()))
         if Reason.COVER_OPEN in reasons:
             reasons -= {Reason.OVERHEATED}
-        if reasons & BLOCKING:
-            reasons -= {Reason.OFFLINE, Reason.OTHER}
+        if reasons & BLOCKING - {Reason.PAUSED}:
+            reasons -= {Reason.PAUSED, Reason.OTHER}
         if Reason.MEDIA_EMPTY in reasons:
             reasons -= {Reason.MEDIA_LOW}
         texts = [text for status in told.values() for text in status.text.split("; ") if _TOLD.get(text) in reasons]

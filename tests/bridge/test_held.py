@@ -10,7 +10,7 @@ import pytest
 
 from bridge.control import Control
 from bridge.deliver import worker
-from bridge.deliver.worker import EXPIRED
+from bridge.deliver.aside import EXPIRED
 from bridge.errors import Conflict, Invalid
 from bridge.model import EVERYTHING, Job, Options, State, Template
 from tests.bridge.shop import LABEL, PDF, Shop, until

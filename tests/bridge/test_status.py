@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.deliver import status, worker
-from bridge.deliver.status import Memory
+from bridge.deliver.memory import Memory
 from bridge.model import State
 from devices.contracts import Bitmap, Tuning
 from devices.languages import load
@@ -39,6 +39,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of minutes and seconds become tenths of a second."""
     monkeypatch.setattr(worker, "FIRST_RETRY_S", 0.05)
     monkeypatch.setattr(worker, "LAST_RETRY_S", 0.2)
+    monkeypatch.setattr(worker, "LOOK_S", 0.2)
     quick = {"POLL_S": 0.2, "POLL_BLOCKED_S": 0.1, "CONFIRM_S": 5.0, "PATIENCE_S": 0.4, "UNSEEN_S": 0.3}
     for name, value in quick.items():
         monkeypatch.setattr(status, name, value)
@@ -158,3 +159,96 @@ def test_what_was_learnt_of_a_printer_is_not_believed_of_another() -> None:
     assert Memory.of(learnt.to_json(), "zpl tcp://10.0.0.2") == Memory("zpl tcp://10.0.0.2")
     for text, who in (("{", "a"), ("[]", "a"), ('{"who": "a"}', "a"), (None, "a")):
         assert Memory.of(text, who) == Memory(who)
+
+
+@pytest.mark.parametrize("ask", [True, False])
+def test_a_printer_that_nobody_can_ask_is_seen_to_be_back(shop: Shop, ask: bool) -> None:
+    """The job that found it switched off is gone: no other will find it switched on."""
+    with Simulator("zpl", silent=True) as printer:
+        lane = shop.worker(printer.uri, ask_status=ask)
+        shop.wait(shop.send(label("zpl")))
+        printer.machine.power_off()
+        job = shop.send(label("zpl"))
+        until(lambda: lane.state.reasons == ("offline",))
+        shop.control.cancel(shop.org, job.id)
+        assert shop.wait(job).state is State.CANCELLED
+        asked = len(printer.paper.lines)
+        time.sleep(0.5)
+        assert lane.state.reasons == ("offline",)
+        printer.machine.power_on()
+        until(lambda: lane.state.reasons == () and lane.state.state == "idle")
+        assert [line.event for line in printer.paper.lines[asked:]] == ["power on"]
+
+
+def test_jobs_wait_while_a_receipt_printer_is_offline(shop: Shop) -> None:
+    with Simulator("escpos", label_s=0.02, width=576) as printer:
+        lane = shop.worker(printer.uri, language="escpos", ask_status=True)
+        shop.wait(shop.send(label("escpos"), declared="escpos"))
+        printer.machine.pause()
+        job = shop.send(label("escpos"), declared="escpos")
+        until(lambda: lane.state.reasons == ("paused",))
+        assert (lane.state.state, lane.state.text) == ("stopped", "it is offline")
+        time.sleep(0.5)
+        assert shop.state(job) == "queued" and printer.machine.waiting == 0
+        printer.machine.resume()
+        assert shop.wait(job).state is State.DELIVERED
+        assert len(printer.paper.wait_for(2)) == 2
+
+
+def test_a_receipt_printer_that_takes_no_more_says_why_by_itself(shop: Shop) -> None:
+    """Automatic Status Back (GS a): no question gets through to a printer whose buffer is full."""
+    receipts = b"\x1da\xff" + label("escpos") * 400
+    with Simulator("escpos", label_s=0.02, width=576, buffer=4096) as printer:
+        lane = shop.worker(printer.uri, language="escpos", ask_status=True, stall_s=0.5)
+        shop.wait(shop.send(label("escpos"), declared="escpos"))
+        printer.machine.refill(5)
+        job = shop.send(receipts, declared="escpos")
+        until(lambda: lane.state.reasons == ("media-empty",), timeout=20)
+        time.sleep(1.2)  # it says so once, and is believed until it says something else
+        assert (lane.state.state, lane.state.reasons) == ("stopped", ("media-empty",))
+        assert shop.state(job) == "sending"
+        printer.machine.label_s = 0.0
+        printer.machine.refill()
+        assert shop.wait(job, timeout=60).state is State.DELIVERED
+        assert len(printer.paper.wait_for(401, 60)) == 401
+        until(lambda: lane.state.reasons == ())
+
+
+@pytest.mark.parametrize("language", ["zpl", "tspl", "epl2"])
+def test_a_serial_printer_is_waited_for_and_doubted_too(shop: Shop, tmp_path: Path, language: str) -> None:
+    with Simulator(language, port=None, pty=tmp_path / "tty", paper_left=2, label_s=0.02) as printer:
+        lane = shop.worker(printer.uri, language=language, ask_status=True)
+        jobs = [shop.send(label(language), declared=language) for _ in range(4)]
+        until(lambda: "media-empty" in lane.state.reasons)
+        assert lane.state.state == "stopped" and len(printer.paper.wait_for(2)) == 2
+        printer.machine.refill()
+        ended = {shop.wait(job, timeout=20).state for job in jobs}
+        assert ended == {State.PRINTED if language in CONFIRM else State.DELIVERED}
+        assert len(printer.paper.wait_for(4)) == 4
+        printer.machine.label_s = 5.0
+        lost = shop.send(label(language), declared=language)
+        until(lambda: printer.machine.printing)
+        printer.machine.power_off()
+        job = shop.wait(lost)
+        assert (job.state, job.evidence) == (State.UNCONFIRMED, "cut") and "was lost before it said" in (job.text or "")
+        printer.machine.label_s = 0.02
+        printer.machine.power_on()
+        assert shop.wait(shop.send(label(language), declared=language), timeout=20).state in ended
+        assert len(printer.paper.wait_for(5)) == 5
+        assert {line.event for line in printer.paper.lines} & {"unknown command", "not drawn"} == set()
+
+
+def test_others_may_use_a_printer_while_our_job_waits_for_a_person(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "FIRST_RETRY_S", 1.0)
+    with Simulator("zpl") as printer:
+        lane = shop.worker(printer.uri, ask_status=True)
+        shop.wait(shop.send(label("zpl")))
+        printer.machine.pause()
+        shop.send(label("zpl"))
+        until(lambda: lane.state.reasons == ("paused",))
+
+        def is_free() -> bool:
+            """No connection is open, a fifth of a second long."""
+            return not any(printer.machine.ears or time.sleep(0.02) for _ in range(10))
+
+        until(is_free, timeout=20)

@@ -130,7 +130,7 @@ def slow_disk(shop: Shop) -> Iterator[None]:
 
     def drag() -> None:
         while not over.is_set():
-            shop.store.engine.write(lambda db: time.sleep(0.05))
+            shop.store.engine.write(lambda db: time.sleep(0.2))
 
     thread = threading.Thread(target=drag)
     thread.start()
@@ -324,7 +324,7 @@ def test_a_cancel_stops_within_a_chunk_and_the_job_says_how_much_had_left(shop: 
     assert said, done.text
     left = int(said[1].replace(",", ""))
     [ended] = printer.jobs  # it is ended in order, so that the next label is not taken for its rest
-    assert ended.endswith(b"^FS^XZ") and len(ended) == left + len(b"^FS^XZ") < 1_000_000
+    assert ended.endswith(b"~JX~JX^FS^XZ") and len(ended) == left + len(b"~JX~JX^FS^XZ") < 1_000_000
     [attempt] = shop.store.jobs.attempts(shop.org, job.id)
     assert attempt["bytes_sent"] == left
 

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from devices import languages, transports
+from devices import languages, simulators, transports
 from devices.contracts import Bitmap, Settings
 from devices.errors import SendInterrupted
 from devices.simulators.control import told
-from tests.cli.calling import Going, Terminal, run
+from tests.cli.calling import ENVIRONMENT, Going, Terminal, run
+from tests.simulating import until
 
 LABEL = languages.load("zpl").encode(Bitmap(80, 40, bytes(range(200)) * 2))
 QUICK = Settings(stall_s=1, close_s=3)
@@ -131,9 +132,31 @@ def test_its_bad_habits_are_options(tmp_path: Path) -> None:
         printer.going.interrupt()
 
 
-def test_what_it_cannot_do_is_said(tmp_path: Path) -> None:
-    unknown = run("simulate", "klingon", "--folder", tmp_path)
-    assert unknown.code == 2 and "zpl" in unknown.err
+def test_it_prints_on_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
+    printer = Simulated(tmp_path / "paper")
+    printer.going.pipe.close()
+    for _ in range(3):
+        assert printer.send() == "closed"
+    until(lambda: printer.tell("status")["counter"] == 3, 10)
+    printer.tell("quit")
+    assert printer.going.process.wait(20) in (0, 1, 120)  # as other programs that lost their output
+    assert printer.going.process.stderr is not None
+    said = printer.going.process.stderr.read()
+    printer.going.process.stderr.close()
+    assert b"Traceback" not in said, said
+
+
+def test_its_help_names_the_languages() -> None:
+    words = re.findall(r"\w+", run("simulate", "--help").out)
+    assert set(simulators.names()) <= set(words)
+
+
+def test_what_it_cannot_do_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setitem(ENVIRONMENT, "TMPDIR", str(tmp_path / "empty"))
+    unknown = run("simulate", "klingon")
+    assert unknown.code == 2 and all(language in unknown.err for language in simulators.names())
+    assert list((tmp_path / "empty").iterdir()) == []
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for option in ("--port", "--control"):
