@@ -12,7 +12,7 @@ from typing import Any, Literal
 from bridge.errors import Conflict, Forbidden, Invalid, NotFound
 from bridge.model import ENDED, PRINTER, WAITING, Client, Device, Job, State
 from bridge.store import Store
-from bridge.store.handed import HANDED, HEARD
+from bridge.store.handed import HANDED, HEARD, KEPT
 
 Answer = Literal["printed", "again", "cancel"]
 
@@ -32,18 +32,22 @@ _BEFORE: dict[State, Callable[[Job], tuple[State, ...]]] = {
     # Out is out, whatever was said or done before.
     State.DELIVERED: lambda job: (*_UNDER_WAY, State.FAILED, State.CANCELLED, State.EXPIRED),
     State.FAILED: lambda job: _UNDER_WAY,
+    State.CANCELLED: lambda job: _UNDER_WAY,
 }
 
 
 class Control:
     """Commands. Each is durable when it returns and raises a BridgeError that says why it cannot be done.
 
-    farewell: told the client that was deleted, in case it is connected.
+    farewell: told the client that was deleted, in case it is connected. recall: asks the computer of a job to give it
+    back; whether that one can be asked. signs: when each client last asked for something by HTTP, time.monotonic().
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.farewell: Callable[[str], None] = lambda client_id: None
+        self.recall: Callable[[Job], bool] = lambda job: False
+        self.signs: dict[str, float] = {}
         self._pausing = threading.Lock()
 
     # -- jobs --
@@ -86,19 +90,19 @@ class Control:
     def cancel(self, organization_id: str, job_id: str) -> Job:
         """Stop a job: at once while it waits, at the next chunk while it is being sent.
 
-        Raises Conflict for a job that has ended or is unconfirmed.
+        Raises Conflict for a job that has ended, or that another machine has which cannot be asked to give it back.
         """
         job = self.job(organization_id, job_id)
         if job.state is State.CANCELLED:
             return job
         if job.state is State.UNCONFIRMED:
             return self.resolve(organization_id, job_id, "cancel")
+        if self.is_elsewhere(job):
+            return self._call_back(job)
         if job.state is State.SENDING:
             self._store.lanes.stop(job.id, job.launch)  # the worker writes the end: only it knows how much had left
             return job
-        text = "cancelled before anything was sent"
-        if job.evidence == HANDED:
-            text = "cancelled; the computer it was handed to is gone, and prints it all the same if it got it"
+        text = KEPT if job.evidence == HANDED else "cancelled before anything was sent"
         moved = self._store.jobs.move(organization_id, job_id, _CANCELLABLE, State.CANCELLED, text=text)
         if moved is None:
             now = self.job(organization_id, job_id)
@@ -107,6 +111,22 @@ class Control:
             raise Conflict(f"job {job_id} is {now.state}; there is nothing left to cancel", code="already_ended")
         self._store.lanes.stop(job_id, moved.launch)
         return moved
+
+    def is_elsewhere(self, job: Job) -> bool:
+        """Whether another machine has the job now: to print it, or printing it."""
+        under_way = job.state is State.SENDING or (job.state is State.PREPARING and job.evidence == HEARD)
+        return under_way and self._store.lanes.lane(job.device_id) is None
+
+    def _call_back(self, job: Job) -> Job:
+        """Ask the machine that has a job for it; only that one knows how it ends. Raises Conflict when it cannot be."""
+        marked = self._store.handed.call_back(job)
+        if marked is None:
+            return self.cancel(job.organization_id, job.id)
+        self._store.lanes.elsewhere(job.device_id)  # which may take another one now: nobody waits for this one
+        if not self.recall(marked):
+            raise Conflict(f"job {job.id} is with its computer already and cannot be called back", code="handed_over",
+                           remedy="stop it there; it is not handed over again if that computer goes away")  # fmt: skip
+        return marked
 
     # -- jobs that wait for a person --
 
@@ -206,9 +226,15 @@ class Control:
     def delete(self, organization_id: str, job_id: str) -> None:
         """Cancel a job if it has not ended, and forget it. Raises Conflict while its bytes are on their way."""
         job = self.job(organization_id, job_id)
-        if job.state in _CANCELLABLE:
+        elsewhere = self.is_elsewhere(job)
+        if job.state in _CANCELLABLE and not elsewhere:
             job = self.cancel(organization_id, job_id)
-        # Another machine may never say how its job ended: that one can be forgotten at any time.
+        elif elsewhere and self._store.handed.has(job):
+            job = self.cancel(organization_id, job_id)
+            if job.state is State.SENDING:
+                raise Conflict(f"the computer that has job {job_id} is asked to give it back", code="sending",
+                               remedy="delete it when it has ended")  # fmt: skip
+        # A machine that asks for its jobs may never say how one ended: that one can be forgotten at any time.
         if job.state is State.SENDING and self._store.lanes.lane(job.device_id) is not None:
             raise Conflict(f"job {job_id} is being sent right now", remedy="cancel it, or wait until it has ended",
                            code="sending")  # fmt: skip
@@ -372,6 +398,7 @@ class Control:
 
     def seen(self, organization_id: str, client_id: str) -> None:
         """A client has shown itself."""
+        self.signs[client_id] = time.monotonic()
         self._store.clients.update(organization_id, client_id, last_seen=time.time())
 
 

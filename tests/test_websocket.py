@@ -143,11 +143,36 @@ def test_the_state_of_a_computer_and_its_printers_is_told_live(bridge: Serve) ->
         return [each["state"] for each in printcloud(bridge, "GET", path) if each["name"] in ("live-till", "Live")]
 
     url = ws_url(bridge)
+    def ours() -> list[tuple[str, str]]:
+        printers = bridge.call("GET", "/v1/printers").json["printers"]
+        return [(each["state"], each["text"]) for each in printers if each["name"] == "Live"]
+
     with Till(lambda: url, bridge.key, "live-till", ["Live"]):
         wait(lambda: state("/printers") == ["online"], 5)
-        assert state("/computers") == ["online"]
+        assert state("/computers") == ["online"] and ours() == [("idle", "")]
     wait(lambda: state("/computers") == ["offline"], 5)
     assert state("/printers") == ["offline"]
+    assert ours() == [("stopped", "live-till is not connected; its jobs wait until it is")]
+
+
+def test_who_comes_back_after_the_bridge_was_killed_was_never_gone(tmp_path: Path) -> None:
+    port = free_port()
+    serve = Serve(tmp_path / "data", f"[server]\nws_port = {port}\n")
+    serve.start()
+    try:
+        with Till(lambda: f"ws://127.0.0.1:{port}/ws", serve.key, "till-1", ["A"]) as till:
+            wait(lambda: till.connections == 1, 10)
+            serve.kill()
+            serve.start()
+            wait(lambda: till.connections == 2, 10)
+            printer = found(serve, "A")
+            printcloud(serve, "POST", "/printjobs", {"printerId": printer, "contentType": "raw_base64",
+                                                     "content": b64(b"^XA^XZ")})  # fmt: skip
+            wait(lambda: len(till.paper) == 1, 10)
+            events = serve.call("GET", "/v1/events?limit=100").json["events"]
+            assert [event["state"] for event in events if event["kind"] == "client"] == ["connected"]
+    finally:
+        serve.stop()
 
 
 def test_a_revoked_key_ends_a_connection_in_the_middle(bridge: Serve) -> None:
@@ -309,15 +334,19 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, 
 TEXT, BINARY, CLOSE, PING, PONG, GO_ON = 1, 2, 8, 9, 10, 0
 
 
+def say(line: socket.socket, **message: object) -> None:
+    line.sendall(frame(TEXT, json.dumps(message).encode()))
+
+
 @contextmanager
-def guest(bridge: Serve, name: str = "abuser", *, known: bool = True) -> Iterator[socket.socket]:
+def guest(bridge: Serve, name: str = "abuser", *, known: bool = True, key: str = "") -> Iterator[socket.socket]:
     """A connection of bare bytes, past the handshake and (known) past auth."""
     with socket.create_connection(door(bridge), 5) as line:
         line.sendall(handshake(bridge, headers={"Sec_WebSocket_Extensions": "permessage-deflate"}))
         answer = line.recv(4096)
         assert answer.startswith(b"HTTP/1.1 101 ") and b"Extensions" not in answer
         if known:
-            line.sendall(frame(TEXT, json.dumps({"type": "auth", "apiKey": bridge.key, "computerName": name}).encode()))
+            say(line, type="auth", apiKey=key or bridge.key, computerName=name)
             assert b"auth_ok" in line.recv(4096)
         yield line
 
@@ -342,6 +371,23 @@ def closing_code(line: socket.socket, timeout: float = 8.0) -> int | None:
     except ConnectionError:
         pass
     return None
+
+
+@pytest.mark.parametrize(("what", "code", "state"), [("key", 4003, "pending"), ("computer", 4004, "completed")])
+def test_last_words_are_believed_but_those_of_a_revoked_key(bridge: Serve, what: str, code: int, state: str) -> None:
+    key = printcloud(bridge, "POST", "/account/apikeys", {"description": "till", "permission": "full"})
+    with guest(bridge, f"last words of a {what}", key=key["key"]) as line:
+        say(line, type="printers", printers=[{"name": f"Last {what}"}])
+        printer = found(bridge, f"Last {what}")
+        job = printcloud(bridge, "POST", "/printjobs", {"printerId": printer, "contentType": "raw_base64",
+                                                        "content": b64(b"^XA^XZ")})  # fmt: skip
+        wait(lambda: printcloud(bridge, "GET", f"/printjobs/{job}")["state"] == "sent", 5)
+        computer = printcloud(bridge, "GET", f"/printjobs/{job}")["printer"]["computerId"]
+        path = f"/account/apikeys/{key['id']}" if what == "key" else f"/computers/{computer}"
+        printcloud(bridge, "DELETE", path)
+        assert closing_code(line) == code
+        say(line, type="job_state", jobId=job, state="completed")
+        wait(lambda: printcloud(bridge, "GET", f"/printjobs/{job}")["state"] == state, 10)
 
 
 ABUSE = {

@@ -194,19 +194,32 @@ class Clients:
         found: Client | None = _one(row, _client)
         return found
 
-    def note(self, client: Client, state: str, text: str) -> None:
-        """Record that a machine has come or gone, and that it was seen just now."""
+    def note(
+        self, client: Client, connected: bool, text: str, *, seen: float | None, device_ids: Collection[str] = ()
+    ) -> None:
+        """Record that a machine has come or gone, which is told only when it is news.
+
+        seen: when it was there last, Unix seconds. device_ids: printers that went with it.
+        """
         now = time.time()
 
         def work(db: Cursor) -> None:
-            db.execute("UPDATE clients SET last_seen = ? WHERE id = ?", (now, client.id))
-            db.execute(
-                "INSERT INTO events (at, organization_id, client_id, kind, state, text)"
-                " VALUES (?, ?, ?, 'client', ?, ?)",
-                (now, client.organization_id, client.id, state, text),
-            )
+            is_news = db.execute(
+                "UPDATE clients SET connected = ? WHERE id = ? AND connected != ?", (connected, client.id, connected)
+            ).rowcount
+            db.execute("UPDATE clients SET last_seen = ? WHERE id = ?", (seen, client.id))
+            if is_news:
+                state = "connected" if connected else "disconnected"
+                _client_event(db, now, client.organization_id, client.id, state, text)
+                for device_id in device_ids:
+                    _printer_event(db, now, client.organization_id, device_id, "offline", text)
 
         self._engine.write(work)
+
+    def connected(self) -> list[Client]:
+        """The machines that were connected when that was last written down, also before a crash."""
+        rows = self._engine.read().execute(f"{_SELECT_CLIENT} WHERE connected = 1 ORDER BY serial")
+        return [_client(row) for row in rows]
 
     def seen(self, client_ids: Collection[str], now: float) -> set[str]:
         """Note signs of life, all in one write. Gives those that still exist."""
@@ -223,10 +236,13 @@ class Clients:
         """Forget a client and its devices. Its jobs stay in the history."""
 
         def work(db: Cursor) -> None:
-            for table, column in (("devices", "client_id"), ("clients", "id")):
-                db.execute(
-                    f"DELETE FROM {table} WHERE organization_id = ? AND {column} = ?", (organization_id, client_id)
-                )
+            db.execute("DELETE FROM devices WHERE organization_id = ? AND client_id = ?", (organization_id, client_id))
+            gone = db.execute(
+                "DELETE FROM clients WHERE organization_id = ? AND id = ? RETURNING hostname, connected",
+                (organization_id, client_id),
+            ).fetchone()
+            if gone is not None and gone[1]:
+                _client_event(db, time.time(), organization_id, client_id, "disconnected", f"{gone[0]} was deleted")
 
         self._engine.write(work)
 
@@ -363,11 +379,15 @@ class Devices:
             then=self._forget,
         )
 
-    def report(self, client: Client, told: Mapping[str, str], away: Callable[[str | None], str | None]) -> list[Device]:
+    def report(
+        self, client: Client, told: Mapping[str, str], away: Callable[[str | None], str | None], *,
+        state: Callable[[str | None], str], new: bool = True,
+    ) -> list[Device]:  # fmt: skip
         """What a machine says of its printers: new ones are added, those it does not name are marked, all in one write.
 
         told: name -> JSON for `reported`. away: `reported` of one that was not named, None when it needs no change.
-        Gives the printers that were named.
+        state: the one word in it that tells how the printer is. new: the machine has just come, and whoever listens
+        takes its printers for offline. Gives the printers that were named.
         """
 
         def work(db: Cursor) -> list[Device]:
@@ -385,32 +405,25 @@ class Devices:
             for device in known.values():
                 if device.name not in told and (marked := away(device.reported)) is not None:
                     db.execute("UPDATE devices SET reported = ? WHERE id = ?", (marked, device.id))
-                    self._told(db, device, "offline", f"{client.hostname} does not name it any more")
+                    self._told(db, device, state(marked), f"{client.hostname} does not name it any more")
             rows = db.execute(f"{_SELECT_DEVICE} WHERE client_id = ? ORDER BY serial", (client.id,)).fetchall()
             named = [device for device in map(_device, rows) if device.name in told]
             for device in named:
                 earlier = known.get(device.name)
-                if earlier is None or away(earlier.reported) is None:
-                    self._told(db, device, "ready", f"{client.hostname} has it")
+                if new or earlier is None or state(earlier.reported) != state(device.reported):
+                    self._told(db, device, state(device.reported), f"{client.hostname} says so")
             return named
 
         return self._write(work)
 
     def _told(self, db: Cursor, device: Device, state: str, text: str) -> None:
-        db.execute(
-            "INSERT INTO events (at, organization_id, device_id, kind, state, text) VALUES (?, ?, ?, 'printer', ?, ?)",
-            (time.time(), device.organization_id, device.id, state, text),
-        )
+        _printer_event(db, time.time(), device.organization_id, device.id, state, text)
 
     def note(self, device: Device, state: str, text: str) -> None:
         """Record a change a worker saw in its printer. Not waited for."""
         now = time.time()
         self._engine.submit(
-            lambda db: db.execute(
-                "INSERT INTO events (at, organization_id, device_id, kind, state, text)"
-                " VALUES (?, ?, ?, 'printer', ?, ?)",
-                (now, device.organization_id, device.id, state, text),
-            )
+            lambda db: _printer_event(db, now, device.organization_id, device.id, state, text)
         )
 
     def pause(self, organization_id: str, device_id: str, reason: str | None) -> Device | None:
@@ -424,11 +437,8 @@ class Devices:
             ).fetchone()
             if row is None:
                 return None
-            db.execute(
-                "INSERT INTO events (at, organization_id, device_id, kind, state, text)"
-                " VALUES (?, ?, ?, 'printer', ?, ?)",
-                (time.time(), organization_id, device_id, "paused" if paused else "resumed", reason or ""),
-            )
+            told = "paused" if paused else "resumed"
+            _printer_event(db, time.time(), organization_id, device_id, told, reason or "")
             return _device(row)
 
         return self._write(work)
@@ -457,6 +467,20 @@ class Devices:
                 )
 
         self._write(work)
+
+
+def _client_event(db: Cursor, at: float, organization_id: str, client_id: str, state: str, text: str) -> None:
+    db.execute(
+        "INSERT INTO events (at, organization_id, client_id, kind, state, text) VALUES (?, ?, ?, 'client', ?, ?)",
+        (at, organization_id, client_id, state, text),
+    )
+
+
+def _printer_event(db: Cursor, at: float, organization_id: str, device_id: str, state: str, text: str) -> None:
+    db.execute(
+        "INSERT INTO events (at, organization_id, device_id, kind, state, text) VALUES (?, ?, ?, 'printer', ?, ?)",
+        (at, organization_id, device_id, state, text),
+    )
 
 
 def _set(db: Cursor, table: str, organization_id: str, row_id: str, columns: dict[str, Any]) -> None:

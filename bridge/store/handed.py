@@ -1,7 +1,8 @@
 """Jobs that this bridge hands to other machines, and what those say of them.
 
 A job that was handed over is `sending` with the evidence HANDED; once its machine says that it prints, the evidence is
-HEARD. One that is taken back waits again and keeps HANDED: its machine may have it all the same.
+HEARD. One that is taken back waits again and keeps HANDED: its machine may have it all the same. One that somebody
+wanted to cancel too late has the note RECALLED: it is handed to nobody again.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from collections.abc import Iterable
 
 from bridge.model import Job, State
 from bridge.store.engine import Cursor, Engine
-from bridge.store.jobs import _ANYBODY, _SELECT, Jobs, _job, _move
+from bridge.store.jobs import _ANYBODY, _SELECT, Jobs, _job, _move, _update
 
 HANDED = "handed"
 HEARD = "client"
+HANDED_OVER = "handed to its computer"
+"""The text of that event, by which it is told from the news that the computer prints."""
+RECALLED = "somebody asked to cancel it when its computer had it already"
+KEPT = "cancelled; the computer it was handed to is gone, and prints it all the same if it got it"
 
 _OPEN = (
     f"{_ANYBODY} AND state = 'sending' AND EXISTS (SELECT 1 FROM attempts WHERE job_serial = jobs.serial"
@@ -38,9 +43,14 @@ class Handed:
         return _job(row) if row else None
 
     def next(self, device_id: str, most: int) -> Job | None:
-        """The job a device of another machine is to get now; None while `most` of its jobs are not over."""
+        """The job a device of another machine is to get now; None while `most` of its jobs are not over.
+
+        Those that were called back do not count: nobody waits for them.
+        """
         db = self._engine.read()
-        out = db.execute(f"SELECT count(*) FROM jobs WHERE {_OPEN} AND device_id = ?", (device_id,)).fetchone()[0]
+        out = db.execute(
+            f"SELECT count(*) FROM jobs WHERE {_OPEN} AND device_id = ? AND note != ?", (device_id, RECALLED)
+        ).fetchone()[0]  # fmt: skip
         if out >= most:
             return None
         row = db.execute(
@@ -49,6 +59,35 @@ class Handed:
             (device_id,),
         ).fetchone()
         return _job(row) if row else None
+
+    def offered(self, client_id: str, state: State, *, key_id: str | None, now: float, limit: int) -> list[Job]:
+        """What a machine that asks for its jobs gets, in the order it is to print them.
+
+        state: QUEUED; PREPARING or SENDING for what it said it has. key_id: only those made with this key. now: Unix
+        seconds; what expired before is not among them, and nothing new for a printer that is paused.
+        """
+        rows = self._engine.read().execute(
+            f"{_SELECT} WHERE {_ANYBODY} AND client_id = :client AND state = :state"
+            " AND (:key IS NULL OR key_id = :key) AND (:state != 'queued' OR coalesce(expires_at, :now) >= :now"
+            " AND device_id NOT IN (SELECT id FROM devices WHERE client_id = :client AND paused = 1))"
+            " ORDER BY priority DESC, queued_seq LIMIT :limit",
+            {"client": client_id, "state": state.value, "key": key_id, "now": now, "limit": limit},
+        )
+        return [_job(row) for row in rows]
+
+    def waiting(self, device_id: str) -> int:
+        """How many jobs of a device wait or are being printed."""
+        count: int = self._engine.read().execute(
+            f"SELECT count(*) FROM jobs WHERE {_ANYBODY} AND device_id = ?"
+            " AND state IN ('queued', 'preparing', 'sending')",
+            (device_id,),
+        ).fetchone()[0]  # fmt: skip
+        return count
+
+    def has(self, job: Job) -> bool:
+        """Whether its machine got this job from us and did not tell the end of it."""
+        row = self._engine.read().execute(f"SELECT 1 FROM jobs WHERE {_OPEN} AND serial = ?", (job.serial,)).fetchone()
+        return row is not None
 
     def first_launch(self, job: Job) -> int | None:
         """The launch in which a job was first handed to anybody, or sent; None: it never was."""
@@ -96,7 +135,7 @@ class Handed:
         now = time.time()
 
         def work(db: Cursor) -> int | None:
-            number = self._jobs._begin(db, job, now, bytes_total=job.size, pages=None)
+            number = self._jobs._begin(db, job, now, bytes_total=job.size, pages=None, text=HANDED_OVER)
             if number is not None:
                 db.execute("UPDATE jobs SET evidence = ? WHERE serial = ?", (HANDED, job.serial))
             return number
@@ -104,17 +143,34 @@ class Handed:
         return self._engine.write(work)
 
     def take_back(self, job: Job, text: str) -> bool:
-        """Its machine is gone and said nothing of it: it waits again, where it was. False: it did say something."""
+        """Its machine is gone and said nothing of it: it waits again, where it was. False: it did say something.
+
+        It is cancelled instead when it was called back, or when its printer was deleted meanwhile.
+        """
         now = time.time()
 
         def work(db: Cursor) -> bool:
-            silent = db.execute("SELECT 1 FROM jobs WHERE serial = ? AND evidence = ?", (job.serial, HANDED)).fetchone()
-            moved = _same_launch(db, job, (State.SENDING,), State.QUEUED, {"text": text}, text) if silent else None
+            silent = db.execute(
+                "SELECT note != ? AND EXISTS (SELECT 1 FROM devices WHERE id = device_id) FROM jobs"
+                " WHERE serial = ? AND evidence = ?",
+                (RECALLED, job.serial, HANDED),
+            ).fetchone()
+            if silent is None:
+                return False
+            to, said = (State.QUEUED, text) if silent[0] else (State.CANCELLED, KEPT)
+            moved = _same_launch(db, job, (State.SENDING,), to, {"text": said}, said)
             if moved is not None:
-                _end(db, moved, now, State.QUEUED, None, text)
+                _end(db, moved, now, to, None, said)
             return moved is not None
 
         return self._engine.write(work)
+
+    def call_back(self, job: Job) -> Job | None:
+        """Somebody wants to cancel a job that its machine has. None: it does not have it any more."""
+        states = (State.PREPARING, State.SENDING)
+        return self._engine.write(
+            lambda db: _update(db, job.organization_id, job.id, states, {"note": RECALLED}, job.launch)
+        )
 
     def say(self, job: Job, allowed: Iterable[State], to: State, text: str) -> Job | None:
         """What its machine says of this launch of a job; None when it is in none of the `allowed` states.

@@ -207,6 +207,10 @@ class Hooks:
         )
         return [_delivery(row) for row in rows], total
 
+    def delivery(self, organization_id: str, delivery_id: str) -> Delivery | None:
+        """The message, None when there is none."""
+        return _one_delivery(self._engine.read(), organization_id, delivery_id)
+
     def again(self, organization_id: str, delivery_id: str) -> Delivery | None:
         """Try a message once more, with the same id; None when there is none."""
 
@@ -216,11 +220,7 @@ class Hooks:
                 " WHERE organization_id = ? AND id = ?",
                 (time.time(), organization_id, delivery_id),
             )
-            row = db.execute(
-                f"SELECT {_DELIVERY} FROM deliveries WHERE organization_id = ? AND id = ?",
-                (organization_id, delivery_id),
-            ).fetchone()
-            return _delivery(row) if row else None
+            return _one_delivery(db, organization_id, delivery_id)
 
         return self._engine.write(work)
 
@@ -264,6 +264,13 @@ def _put(db: Cursor, message: Message) -> str:
 def _webhook(row: tuple[Any, ...]) -> Webhook:
     values = dict(zip(_WEBHOOK.split(", "), row, strict=True))
     return Webhook(**{**values, "events": frozenset(values["events"].split()), "active": bool(values["active"])})
+
+
+def _one_delivery(db: Cursor, organization_id: str, delivery_id: str) -> Delivery | None:
+    row = db.execute(
+        f"SELECT {_DELIVERY} FROM deliveries WHERE organization_id = ? AND id = ?", (organization_id, delivery_id)
+    ).fetchone()
+    return _delivery(row) if row else None
 
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:

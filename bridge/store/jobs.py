@@ -356,7 +356,7 @@ class Jobs:
                 return None
             to = State.QUEUED if found.state in WAITING else found.state
             extra = {"reason": found.reason, "note": "", "pages": None, "launch": found.launch + bool(found.launch)}
-            if found.evidence == "handed":  # the machine it was taken back from may print it all the same
+            if found.evidence in ("handed", "client"):  # the machine that had it may print it all the same
                 extra |= {"evidence": None, "possible_duplicate": 1}
             return _move(db, job.organization_id, job.id, (found.state,), to, extra, event_text=text)
 
@@ -439,23 +439,26 @@ class Jobs:
         now = time.time()
         return self._engine.submit(lambda db: self._begin(db, job, now, bytes_total=bytes_total, pages=pages)).wait
 
-    def _begin(self, db: Cursor, job: Job, now: float, *, bytes_total: int | None, pages: int | None) -> int | None:
+    def _begin(
+        self, db: Cursor, job: Job, now: float, *, bytes_total: int | None, pages: int | None, text: str = ""
+    ) -> int | None:
         row = db.execute(
             "UPDATE jobs SET state = 'sending', attempts = attempts + 1, text = '', updated_at = ?,"
             " history = history || ? WHERE serial = ? AND launch = ? AND state IN ('queued', 'preparing')"
             " RETURNING attempts",
-            (now, history_line(now, State.SENDING.value, ""), job.serial, job.launch),
+            (now, history_line(now, State.SENDING.value, text), job.serial, job.launch),
         ).fetchone()
         if row is None:
             return None
         number: int = row[0]
-        self._attempt(db, job, number, now, bytes_total=bytes_total, pages=pages)
+        self._attempt(db, job, number, now, bytes_total=bytes_total, pages=pages, text=text)
         return number
 
     def _attempt(
-        self, db: Cursor, job: Job, number: int, now: float, *, bytes_total: int | None, pages: int | None
-    ) -> None:
-        _event(db, now, job.organization_id, job.id, job.device_id, State.SENDING)
+        self, db: Cursor, job: Job, number: int, now: float, *, bytes_total: int | None, pages: int | None,
+        text: str = "",
+    ) -> None:  # fmt: skip
+        _event(db, now, job.organization_id, job.id, job.device_id, State.SENDING, text)
         db.execute(
             "INSERT INTO attempts (job_serial, number, launch, device_id, sha256, copies, pages, bytes_total,"
             " possible_duplicate, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,25 +40,26 @@ class Keys:
 
     # -- reading --
 
-    def active(self) -> list[Key]:
-        """Every key that still opens something, of all organizations that are not switched off.
+    def active(self, key_ids: Collection[str] | None = None) -> list[Key]:
+        """Every key that still opens something, of all organizations that are not switched off; or those of these ids.
 
         A user's key ends with its user. What is over by now is not among them.
         """
-        now = time.time()
-        ends = dict(
-            self._engine.read().execute(
-                "SELECT id, CASE WHEN disabled_at IS NULL THEN expires_at ELSE 0 END FROM users"
-                " WHERE disabled_at IS NOT NULL OR expires_at IS NOT NULL"
-            ).fetchall()
-        )  # fmt: skip
+        asked = "" if key_ids is None else f" AND k.id IN ({', '.join('?' * len(key_ids))})"
+        columns = ", ".join(f"k.{name}" for name in _COLUMNS.split(", "))
         rows = self._engine.read().execute(
-            f"SELECT {_COLUMNS} FROM keys WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?) AND"
-            " organization_id NOT IN (SELECT id FROM organizations WHERE disabled_at IS NOT NULL) ORDER BY serial",
-            (now,),
+            f"SELECT {columns}, CASE WHEN u.disabled_at IS NULL THEN u.expires_at ELSE 0 END FROM keys k"
+            " JOIN organizations o ON o.id = k.organization_id LEFT JOIN users u ON u.id = k.user_id"
+            f" WHERE k.revoked_at IS NULL AND o.disabled_at IS NULL{asked} ORDER BY k.serial",
+            tuple(key_ids or ()),
         )
-        keys = (_until(Key(*_values(row)), ends) for row in rows)
+        now = time.time()
+        keys = (_until(Key(*_values(row[:-1])), row[-1]) for row in rows)
         return [key for key in keys if key.expires_at is None or key.expires_at > now]
+
+    def of_user(self, user_id: str) -> list[str]:
+        """The ids of all keys of a user."""
+        return [row[0] for row in self._engine.read().execute("SELECT id FROM keys WHERE user_id = ?", (user_id,))]
 
     def listing(self, organization_id: str) -> list[StoredKey]:
         """All of them, revoked ones too, in the order in which they were made."""
@@ -126,15 +127,16 @@ class Keys:
             )
         )
 
-    def trim(self, user_id: str, kind: str, keep: int) -> None:
-        """Forget a user's keys of one kind, all but the newest."""
-        self._engine.write(
+    def trim(self, user_id: str, kind: str, keep: int) -> list[str]:
+        """Forget a user's keys of one kind, all but the newest. Their ids."""
+        gone = self._engine.write(
             lambda db: db.execute(
                 "DELETE FROM keys WHERE user_id = :user AND kind = :kind AND serial NOT IN (SELECT serial FROM keys"
-                " WHERE user_id = :user AND kind = :kind ORDER BY serial DESC LIMIT :keep)",
+                " WHERE user_id = :user AND kind = :kind ORDER BY serial DESC LIMIT :keep) RETURNING id",
                 {"user": user_id, "kind": kind, "keep": keep},
-            )
+            ).fetchall()
         )
+        return [key_id for (key_id,) in gone]
 
     def sweep(self, before: float) -> int:
         """Forget tokens that expired before `before` (Unix seconds). How many."""
@@ -157,14 +159,19 @@ class Keys:
         return self._change(organization_id, key_id, {"revoked_at": time.time()})
 
     def rebind(self, organization_id: str, key_id: str, *, add: str = "", remove: str = "") -> StoredKey | None:
-        """Bind a key to one more origin, or to one less. None when there is no such active key."""
+        """Bind a key to one more origin, or to one less. None when there is no such active key.
+
+        With its last origin a key is over: its text stands in a page for everybody to read, and as a program's key it
+        would open more than before. One that may do everything anyway goes on.
+        """
 
         def work(db: Cursor) -> StoredKey | None:
             key = _get(db, organization_id, key_id)
             if key is None or key.revoked_at is not None:
                 return None
             origins = key.origins - {remove} | ({add} if add else set())
-            _update(db, key_id, {"origins": _joined(origins)})
+            is_over = remove in key.origins and not origins and ADMIN not in key.scopes
+            _update(db, key_id, {"origins": _joined(origins), **({"revoked_at": time.time()} if is_over else {})})
             return _get(db, organization_id, key_id)
 
         return self._engine.write(work)
@@ -249,9 +256,8 @@ def _how_many(db: Cursor, organization_id: str, kind: str) -> int:
     return count
 
 
-def _until(key: Key, ends: dict[str, float]) -> Key:
-    """The key, over no later than its user. ends: user -> Unix seconds."""
-    end = ends.get(key.user_id) if key.user_id is not None else None
+def _until(key: Key, end: float | None) -> Key:
+    """The key, over no later than its user, who is over at `end` (Unix seconds; None: never)."""
     if end is None or (key.expires_at is not None and key.expires_at <= end):
         return key
     return replace(key, expires_at=end)

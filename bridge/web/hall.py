@@ -7,6 +7,7 @@ milliseconds for what a flood of idle connections never does.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from typing import Any, cast
@@ -14,6 +15,8 @@ from typing import Any, cast
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode
 from websockets.protocol import CLOSING, OPEN
+
+log = logging.getLogger(__name__)
 
 GUESTS = 1000  # computers that are connected
 GUESTS_OF_ADDRESS = 600
@@ -40,6 +43,7 @@ class Hall:
         self._strangers: dict[Connection, str] = {}  # the oldest first
         self._guests: dict[Connection, str] = {}
         self._of_address: Counter[str] = Counter()
+        self._told: set[str] = set()  # why computers are turned away now; each is one line in the log
 
     def enter(self, connection: Connection) -> bool:
         """A stranger is at the door. False: there is no room."""
@@ -61,16 +65,29 @@ class Hall:
             return False
         return address == newcomer.address or len(self._strangers) >= self.strangers_max
 
-    def welcome(self, connection: Connection) -> bool:
-        """A stranger has said who he is. False: no place is left, or none for this address, or he is gone already."""
+    def welcome(self, connection: Connection) -> str | None:
+        """A stranger has said who he is. Gives why he has to go all the same: no place is left, or he is gone."""
         if connection.protocol.state is not OPEN:
-            return False
-        if len(self._guests) >= self.guests_max or self._of_address[connection.address] >= GUESTS_OF_ADDRESS:
-            return False
+            return "the connection is closed"
+        if (full := self._full(connection.address)) is not None:
+            if full not in self._told:
+                self._told.add(full)
+                log.warning("agents: computers are turned away: %s", full)
+            return full
         self._strangers.pop(connection, None)
         self._guests[connection] = connection.address
         self._of_address[connection.address] += 1
-        return True
+        return None
+
+    def _full(self, address: str) -> str | None:
+        if len(self._guests) >= self.guests_max:
+            return f"{self.guests_max:,} computers are connected already, and no more can be; try again later"
+        if self._of_address.get(address, 0) >= GUESTS_OF_ADDRESS:
+            return (
+                f"{GUESTS_OF_ADDRESS} computers of the address {address} are connected already, and no more of one"
+                " address can be; try again later"
+            )
+        return None
 
     def leave(self, connection: Connection) -> None:
         self._strangers.pop(connection, None)
@@ -78,6 +95,7 @@ class Hall:
             self._of_address[address] -= 1
             if not self._of_address[address]:
                 del self._of_address[address]
+            self._told.clear()
 
 
 class Connection(ServerConnection):

@@ -21,7 +21,7 @@ from websockets.http11 import Request, Response
 
 from bridge.access.origins import HostRules, Kind, host_allowed, judge
 from bridge.web.agents import Agents
-from bridge.web.hall import Connection, Hall, as_connection
+from bridge.web.hall import GUESTS, Connection, Hall, as_connection
 from bridge.web.sockets import bind, taken, url_of
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,11 @@ class WsServer:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         agents.begin(self._loop)
         refusal = _error("not_a_websocket", "only WebSockets are served on this port", f"connect to {self.urls[0]}")
-        hall = Hall(descriptors=_descriptors(), not_a_websocket=_plain(HTTPStatus.UPGRADE_REQUIRED, refusal))
+        files = _descriptors()
+        hall = Hall(descriptors=files, not_a_websocket=_plain(HTTPStatus.UPGRADE_REQUIRED, refusal))
+        if hall.guests_max < GUESTS:
+            log.warning("ws: at most %d computers can connect, because this process may open only %d files;"
+                        " LimitNOFILE= of its service, or ulimit -n, raises that", hall.guests_max, files)  # fmt: skip
         servers = [await self._serve(agents, hall, opened.dup()) for opened in self._sockets]
         ticking = asyncio.create_task(agents.tick())
         try:

@@ -20,8 +20,9 @@ from bridge.access.origins import HostRules
 from bridge.dialects.printcloud import agents as printcloud
 from bridge.dialects.printcloud.agents import Hello, Printers, Said, Session, envelope, wire_id
 from bridge.dialects.printcloud.words import state_of
-from bridge.errors import NotFound
+from bridge.errors import Conflict, NotFound
 from bridge.model import EVERYTHING, Device, Inline, Job, JobRequest, State, Template, Url
+from bridge.web import admission, hall
 from bridge.web.agents import Agents
 from bridge.web.ws import WsServer
 from tests.bridge.shop import LABEL, PDF, Shop, until
@@ -153,7 +154,7 @@ def till(shop: Shop, name: str = "till-3") -> Device:
     known = shop.store.clients.agent(shop.org, name) or shop.store.clients.add(shop.org, name)
     shop.store.clients.update(shop.org, known.id, version="1.0")
     reported = json.dumps({"status": "online", "is_default": True, "capabilities": {}})
-    [device] = shop.store.devices.report(known, {"HP": reported}, printcloud.away)
+    [device] = shop.store.devices.report(known, {"HP": reported}, printcloud.away, state=printcloud.condition)
     return device
 
 
@@ -333,10 +334,12 @@ class Bridge:
         return connect(self.server.urls[0], **more).__enter__()
 
     @contextmanager
-    def till(self, name: str = "till-3", printers: tuple[str, ...] = ("HP",), key: str = "") -> Iterator[Till]:
+    def till(
+        self, name: str = "till-3", printers: tuple[str, ...] = ("HP",), key: str = "", **more: Any
+    ) -> Iterator[Till]:
         with connect(self.server.urls[0], max_size=None) as socket:
             till = Till(socket)
-            till.say("auth", apiKey=key or self.key, computerName=name, os="Linux", clientVersion="1.0")
+            till.say("auth", apiKey=key or self.key, computerName=name, os="Linux", clientVersion="1.0", **more)
             till.computer_id = till.hear("auth_ok")["computerId"]
             till.say("printers", printers=[{"name": each} for each in printers])
             assert till.hear("printers_ok")["count"] == len(printers)
@@ -671,3 +674,224 @@ def test_a_loop_that_died_comes_back(bridge: Bridge) -> None:
     bridge.server.revive()
     with bridge.till() as till:
         assert till.job()["id"] == wire_id(job)
+
+
+# ---- what was said before, and who does not come back ---------------------------------------------------------------
+
+
+def test_what_a_computer_said_on_its_old_connection_counts_before_anything_is_sent_again(bridge: Bridge) -> None:
+    printers = tuple(f"P{number}" for number in range(40))
+    with bridge.till(printers=printers) as old:
+        jobs = [order(bridge.shop, bridge.device(name)) for name in printers for _ in range(3)]
+        for job_id in [old.job()["id"] for _ in jobs]:
+            old.report(job_id, "completed")
+        with bridge.till(printers=printers) as new:  # it was restarted, and knows nothing any more
+            new.nothing(1.0)
+    assert {bridge.shop.state(job) for job in jobs} == {"delivered"}
+
+
+@pytest.mark.parametrize("what", ["computer", "printer"])
+def test_a_job_whose_printer_was_deleted_while_it_was_out_does_not_wait_for_ever(bridge: Bridge, what: str) -> None:
+    shop = bridge.shop
+    with bridge.till() as till:
+        device = bridge.device()
+        job = order(shop, device)
+        told = till.job()["id"]
+        if what == "computer":
+            shop.control.delete_client(shop.org, till.computer_id)
+            till.hear("error")
+        else:
+            shop.control.delete_device(shop.org, device.id)
+    until(lambda: shop.state(job) == "cancelled")
+    assert "prints it all the same" in shop.job(job).text
+    shop.control.hear(device.client_id, job.id, None, State.DELIVERED, f"{told} is out")
+    assert shop.state(job) == "delivered"
+
+
+def test_who_was_connected_before_a_crash_and_does_not_come_back_is_said_to_be_gone(shop: Shop) -> None:
+    lost, back = till(shop), till(shop, "till-4")
+    for device in (lost, back):
+        client = shop.store.clients.get(shop.org, device.client_id)
+        assert client is not None
+        shop.store.clients.note(client, True, "is connected", seen=1.0)
+    job = order(shop, lost)
+    shop.store.handed.begin(job)
+    before = clients(shop)
+    bridge = Bridge(shop, return_s=4.0)
+    try:
+        with bridge.till("till-4"):
+            until(lambda: clients(shop) != before)
+            assert clients(shop) == [*before, ("disconnected", lost.client_id)]  # and no word of till-4
+            events = [e for e in shop.store.events.after(shop.org, 0, limit=1000) if e.device_id == lost.id]
+            assert (events[-1].kind, events[-1].state) == ("printer", "offline")
+            gone = shop.store.clients.get(shop.org, lost.client_id)
+            assert gone is not None and gone.last_seen == 1.0
+            assert shop.state(job) == "queued"
+        until(lambda: clients(shop)[-1] == ("disconnected", back.client_id))
+    finally:
+        bridge.server.stop()
+    assert shop.store.clients.connected() == []
+
+
+def test_a_loop_that_died_takes_nobody_s_jobs_along(shop: Shop) -> None:
+    bridge = Bridge(shop, return_s=0.2)
+    try:
+        with bridge.till() as till:
+            job = order(shop, bridge.device())
+            till.job()
+            loop = bridge.server._loop
+            assert loop is not None
+            loop.call_soon_threadsafe(loop.stop)
+            until(lambda: not bridge.server.is_alive())
+        bridge.server.revive()
+        until(lambda: shop.state(job) == "queued")
+        assert [state for state, _ in clients(shop)] == ["connected", "disconnected"]
+    finally:
+        bridge.server.stop()
+
+
+def test_a_computer_that_is_deleted_is_told_to_others_as_gone(bridge: Bridge) -> None:
+    with bridge.till() as till:
+        bridge.shop.control.delete_client(bridge.shop.org, till.computer_id)
+        assert clients(bridge.shop) == [("connected", till.computer_id), ("disconnected", till.computer_id)]
+        till.hear("error")
+    until(lambda: bridge.agents.count == 0)
+    assert len(clients(bridge.shop)) == 2
+
+
+def test_every_change_of_a_printer_elsewhere_is_an_event(bridge: Bridge) -> None:
+    def told() -> list[str | None]:
+        events = bridge.shop.store.events.after(bridge.shop.org, 0, limit=1000)
+        return [event.state for event in events if event.kind == "printer"]
+
+    with bridge.till() as till:
+        for state in ("online", "Offline ", "offline", "low toner", "online"):
+            till.say("printers", printers=[{"name": "HP", "state": state}])
+            till.hear("printers_ok")
+        assert told() == ["ready", "offline", "low toner", "ready"]
+    until(lambda: told()[4:] == ["offline"])
+    with bridge.till():
+        until(lambda: told()[5:] == ["ready"])
+
+
+# ---- cancelling what a computer has ---------------------------------------------------------------------------------
+
+
+def test_a_computer_that_gives_jobs_back_is_asked_to(bridge: Bridge) -> None:
+    shop = bridge.shop
+    with bridge.till(accepts=["cancel_job"]) as till:
+        job = order(shop, bridge.device())
+        told = till.job()["id"]
+        assert shop.control.cancel(shop.org, job.id).state is State.SENDING
+        assert till.hear("cancel_job")["jobId"] == told
+        with pytest.raises(Conflict, match="asked to give it back"):
+            shop.control.delete(shop.org, job.id)
+        till.hear("cancel_job")
+        till.report(told, "cancelled")
+        until(lambda: shop.state(job) == "cancelled")
+        shop.control.delete(shop.org, job.id)
+        assert shop.store.jobs.get(shop.org, job.id) is None
+
+
+def test_it_may_have_come_out_before_it_was_asked(bridge: Bridge) -> None:
+    shop = bridge.shop
+    with bridge.till(accepts=["cancel_job"]) as till:
+        job = order(shop, bridge.device())
+        told = till.job()["id"]
+        shop.control.cancel(shop.org, job.id)
+        till.hear("cancel_job")
+        till.report(told, "completed")
+        until(lambda: shop.state(job) == "delivered")
+        assert "somebody asked to cancel it" in shop.job(job).note
+        again = shop.control.launch(shop.org, job.id)
+        assert till.job()["id"] == f"{told}-2" and again.note == ""
+        shop.control.cancel(shop.org, job.id)
+        assert till.hear("cancel_job")["jobId"] == f"{told}-2"
+
+
+def test_a_computer_that_cannot_give_a_job_back_is_not_sent_it_again(bridge: Bridge) -> None:
+    shop = bridge.shop
+    with bridge.till() as till:
+        job, silent = order(shop, bridge.device()), order(shop, bridge.device())
+        told = till.job()["id"]
+        till.job()
+        till.report(told, "printing")
+        until(lambda: state_of(shop.job(job)) == "printing")
+        for each in (job, silent, silent):
+            with pytest.raises(Conflict, match="cannot be called back") as caught:
+                shop.control.cancel(shop.org, each.id)
+            assert caught.value.code == "handed_over"
+        till.nothing()
+        assert state_of(shop.job(silent)) == "sent"
+    until(lambda: shop.state(silent) == "cancelled")
+    assert shop.state(job) == "sending"  # it is printing: nobody knows how that ends
+    with bridge.till(accepts=["cancel_job"]) as till:
+        assert till.hear("cancel_job")["jobId"] == told  # it can be asked by now
+        till.nothing()
+        till.report(wire_id(silent), "completed")
+        until(lambda: shop.state(silent) == "delivered")
+
+
+def test_jobs_nobody_waits_for_any_more_do_not_stop_a_printer(bridge: Bridge) -> None:
+    """A computer that never says how its jobs end, and three of them were cancelled."""
+    shop = bridge.shop
+    with bridge.till() as till:
+        jobs = [order(shop, bridge.device()) for _ in range(4)]
+        for _ in range(3):
+            till.job()
+        till.nothing()
+        for job in jobs[:3]:
+            with pytest.raises(Conflict):
+                shop.control.cancel(shop.org, job.id)
+        assert till.job()["id"] == wire_id(jobs[3])
+
+
+def test_a_computer_may_cancel_a_job_by_itself(bridge: Bridge) -> None:
+    with bridge.till() as till:
+        job = order(bridge.shop, bridge.device())
+        till.report(till.job()["id"], "cancelled", "by the cashier")
+        until(lambda: bridge.shop.state(job) == "cancelled")
+        assert bridge.shop.job(job).text == "by the cashier"
+
+
+# ---- who may not come in --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", ["GUESTS", "GUESTS_OF_ADDRESS"])
+def test_where_there_is_no_room_both_sides_are_told_so(
+    shop: Shop, limit: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hall, limit, 1)
+    bridge = Bridge(shop)
+    try:
+        with bridge.till():
+            for _ in range(2):
+                with connect(bridge.server.urls[0]) as socket:
+                    other = Till(socket)
+                    other.say("auth", apiKey=bridge.key, computerName="till-4")
+                    told = other.hear("auth_error")["message"]
+                    with pytest.raises(ConnectionClosed) as caught:
+                        socket.recv(timeout=5)
+                assert caught.value.rcvd is not None and caught.value.rcvd.code == 1013
+                assert told.startswith("1 computers") and ("127.0.0.1" in told) == (limit == "GUESTS_OF_ADDRESS")
+        assert [r.message for r in caplog.records if "turned away" in r.message] == [
+            f"agents: computers are turned away: {told}"
+        ]
+        until(lambda: bridge.agents.count == 0)
+        with bridge.till("till-4"):
+            pass
+    finally:
+        bridge.server.stop()
+
+
+def test_a_computer_too_many_is_told_and_is_one_line_in_the_log(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(admission, "COMPUTERS_MAX", 1)  # which is the machine of the bridge
+    for _ in range(2):
+        with connect(bridge.server.urls[0]) as socket:
+            other = Till(socket)
+            other.say("auth", apiKey=bridge.key, computerName="till-4")
+            assert other.hear("auth_error")["message"] == "there are 1 computers already; delete one first"
+    [line] = [record.message for record in caplog.records if "may not connect" in record.message]
+    assert line == "agents: till-4 at 127.0.0.1 may not connect: there are 1 computers already; delete one first"

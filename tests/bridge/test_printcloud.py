@@ -17,19 +17,22 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from bridge import printers
 from bridge.access.people import People
 from bridge.access.secrets import Secrets
 from bridge.dialects import load
-from bridge.dialects.printcloud import handover, presence
+from bridge.dialects.printcloud import handover
 from bridge.dialects.printcloud.account import LOGINS
-from bridge.dialects.printcloud.openapi import document, openapi_path
+from bridge.dialects.printcloud.openapi import document
 from bridge.dialects.printcloud.table import ROUTES
 from bridge.dialects.printcloud.webhooks import Messages
 from bridge.dialects.printcloud.words import PERMISSIONS, STATES, own_id, printer_state, shown_id
 from bridge.errors import BridgeError, Conflict, DiskLow, Forbidden, Internal, Invalid, TooMany, Unauthorized
+from bridge.intake import openapi
 from bridge.model import EVERYTHING, Device, Event, Principal, State
 from bridge.outbound.places import FetchRules
 from bridge.report.webhooks import Courier, Hooks
+from devices.contracts import Reason
 from tests.bridge.rig import ADMIN, ORGANIZATION, Answer, Rig
 from tests.bridge.shop import until
 from tests.bridge.test_webhooks import Receiver
@@ -269,6 +272,11 @@ def test_why_a_printer_does_not_print_is_one_word(reasons: list[str], state: str
     assert printer_state(reasons) == state
 
 
+@pytest.mark.parametrize("reason", [each.value for each in Reason])
+def test_every_reason_of_a_printer_of_ours_has_its_word(reason: str) -> None:
+    assert printer_state([reason]) in ("online", "offline", "paused", "error")
+
+
 def test_a_printer_of_another_computer_is_as_that_one_said(rig: Rig) -> None:
     said = {"is_default": True, "capabilities": {"color": True, "duplex": True, "media": ["A4", 5], "bins": ["Tray 1"]}}
     device = elsewhere(rig, reported=said, last_seen=time.time())
@@ -289,7 +297,7 @@ def test_a_printer_of_another_computer_is_as_that_one_said(rig: Rig) -> None:
     ):
         rig.store.devices.update(ORGANIZATION, device.id, reported=nonsense)
         assert get(rig, "/printers")[1]["state"] == "online"
-    rig.store.clients.update(ORGANIZATION, device.client_id, last_seen=time.time() - presence.STALE_S - 1)
+    rig.store.clients.update(ORGANIZATION, device.client_id, last_seen=time.time() - printers.STALE_S - 1)
     assert get(rig, "/printers")[1]["state"] == "offline"
 
 
@@ -377,6 +385,53 @@ def test_a_job_that_left_by_websocket_may_be_reported_on_over_http(rig: Rig) -> 
     assert state() == "completed"
     (attempt,) = rig.store.jobs.attempts(ORGANIZATION, own_id("pj_", job))
     assert attempt["result"] == "delivered" and attempt["ended_at"]
+
+
+def test_a_computer_that_asks_gets_what_it_may_print_now_in_that_order(rig: Rig) -> None:
+    device = elsewhere(rig, version="1.0.0")
+    other = rig.store.devices.add(ORGANIZATION, device.client_id, "other")
+    first, late, second, third = (make(rig, printerId=printer.id) for printer in (device, device, device, other))
+    rig.store.jobs.annotate(stored(rig, late), expires_at=time.time() - 1)
+    rig.store.jobs.annotate(stored(rig, second), priority=5)
+    rig.store.engine.write(lambda db: None)  # after those two
+
+    def offered(more: str = "") -> list[str]:
+        return [job["id"] for job in get(rig, f"/client/jobs?client_id={device.client_id}{more}")]
+
+    assert offered() == [second, first, third] and offered("&limit=1") == [second]
+    rig.control.pause(ORGANIZATION, device.id, "new roll")
+    assert offered() == [third]
+    rig.call(f"/client/jobs/{second}/state", {"state": "sent"})
+    assert offered("&state=sent") == [second]  # it has that one
+
+
+def test_what_a_computer_that_asks_has_already_cannot_be_called_back(rig: Rig) -> None:
+    device = elsewhere(rig, version="1.0.0")
+    for state in ("sent", "printing"):
+        job = make(rig, printerId=device.id)
+        rig.call(f"/client/jobs/{job}/state", {"state": state})
+        told = refused(rig.call(f"/printjobs/{job}", method="DELETE"), 409, "Conflict")
+        assert "with its computer already and cannot be called back" in told
+        assert "somebody asked to cancel it" in get(rig, f"/printjobs/{job}")["message"]
+        with pytest.raises(Conflict, match="cannot be called back"):
+            rig.control.cancel(ORGANIZATION, own_id("pj_", job))
+        assert get(rig, f"/printjobs/{job}")["state"] == state
+    rig.control.signs.clear()  # it is gone, and may never say how they ended
+    rig.store.clients.update(ORGANIZATION, device.client_id, last_seen=time.time() - printers.STALE_S - 1)
+    assert rig.call(f"/printjobs/{job}", method="DELETE").json == [job]
+
+
+def test_a_paused_printer_of_another_computer_is_shown_so(rig: Rig) -> None:
+    device = elsewhere(rig, reported={"status": "online"}, last_seen=time.time())
+    rig.control.pause(ORGANIZATION, device.id, "")
+    assert get(rig, "/printers")[1]["state"] == "paused"
+
+
+@pytest.mark.parametrize(("limit", "found"), [("0", 1), ("-5", 1), ("2", 2), ("99999", 3)])
+def test_a_limit_beyond_what_is_possible_is_taken_for_the_nearest(rig: Rig, limit: str, found: int) -> None:
+    for _ in range(3):
+        make(rig)
+    assert len(get(rig, f"/printjobs?limit={limit}")) == found
 
 
 def test_documents_of_one_answer_have_a_limit_and_the_rest_comes_next_time(
@@ -791,7 +846,7 @@ def test_the_document_is_openapi_and_has_every_route(rig: Rig) -> None:
         for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }  # fmt: skip
     told = {(method.upper(), path) for path, methods in OPENAPI["paths"].items() for method in methods}
-    assert served == told == {(route.method, openapi_path(route)) for route in ROUTES}
+    assert served == told == {(route.method, openapi.path(route.path)) for route in ROUTES}
     names = [operation["operationId"] for methods in OPENAPI["paths"].values() for operation in methods.values()]
     assert len(set(names)) == len(names)
     for methods in OPENAPI["paths"].values():
@@ -824,11 +879,11 @@ def test_real_answers_are_as_the_document_says(rig: Rig) -> None:
     bodies: dict[str, Any] = {
         "/printjobs": wish(rig), "/webhooks": {"url": "https://shop.example/hook", "secret": "x"},
         "/account/apikeys": {}, "/client/login": {"email": "user@example.com", "password": "your_password"},
-        "/client/jobs/{job_id}/state": {"state": "printing"},
+        "/client/jobs/{job_id}/state": {"state": "completed"},
     }  # fmt: skip
     schemas = closed(copy.deepcopy(OPENAPI["components"]["schemas"]))
     for route in sorted(ROUTES, key=lambda route: route.method == "DELETE"):
-        path = openapi_path(route)
+        path = openapi.path(route.path)
         query = f"?client_id={device.client_id}" if path == "/client/jobs" else ""
         answer = rig.call(path.format(**ids) + query, bodies.get(path) if route.method == "POST" else None,
                           method=route.method)  # fmt: skip

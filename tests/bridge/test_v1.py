@@ -106,12 +106,31 @@ def test_pausing_says_so_and_resuming_takes_it_back(rig: Rig) -> None:
     assert (resumed["state"], resumed["reasons"], resumed["text"]) == ("idle", [], "")
 
 
-def test_a_printer_of_another_machine_has_no_state_here(rig: Rig) -> None:
+def test_a_printer_of_another_machine_is_as_that_one_said_while_it_is_there(rig: Rig) -> None:
     other = rig.add_client("till-4")
     device = rig.store.devices.add(ORGANIZATION, other.id, "far")
-    answer = get(rig, f"/printers/{device.id}").json
-    assert (answer["state"], answer["client_id"]) == (None, other.id)
-    assert "another machine" in answer["text"]
+
+    def shown(reported: str | None = None) -> tuple[Any, ...]:
+        rig.store.devices.update(ORGANIZATION, device.id, reported=reported)
+        listed, one = get(rig, "/printers").json["printers"][1], get(rig, f"/printers/{device.id}").json
+        assert listed == one and one["client_id"] == other.id
+        return one["state"], one["reasons"], one["text"]
+
+    assert shown() == ("stopped", ["offline"], "till-4 is not connected; its jobs wait until it is")
+    rig.control.seen(ORGANIZATION, other.id)
+    assert shown() == (None, [], "")  # nobody says more
+    assert shown('{"status": "Online"}') == ("idle", [], "")
+    assert shown('{"status": "printing"}') == ("processing", [], "")
+    assert shown('{"state": "error"}') == ("stopped", ["other"], "till-4 says that it is error")
+    assert shown('{"status": "low toner"}') == (None, [], "till-4 says of it: low toner")
+    for nonsense in ("{", "[1]", '{"status": ["x"]}', '{"status": {}}', '{"status": 5}', "[" * 100_000):
+        assert shown(nonsense) == (None, [], "")
+    assert "does not name it any more" in shown('{"status": "offline", "away": true}')[2]
+    assert get(rig, f"/printers/{device.id}").json["waiting"] == 0
+    assert submit(rig, printer=device.id).status == 201
+    assert get(rig, f"/printers/{device.id}").json["waiting"] == 1
+    rig.control.pause(ORGANIZATION, device.id, "")
+    assert shown('{"status": "online"}') == ("stopped", ["paused"], "paused; resume it to go on printing")
 
 
 def test_an_unknown_printer_is_a_404_that_names_the_field(rig: Rig) -> None:

@@ -78,7 +78,7 @@ class Till:
             if job_id in self._spoken:
                 self._send(socket, type="job_state", jobId=job_id, state=state)
         while not self._stopping.is_set():
-            message = json.loads(socket.recv(timeout=30))
+            message = json.loads(socket.recv())
             if message["type"] == "print_job":
                 self._print(socket, message["job"])
             elif message["type"] == "error":

@@ -5,6 +5,8 @@
     printers {printers: [...]}             ->   printers_ok {count}
                                            <-   print_job {job}
     job_state {jobId, state, message}      ->
+                                           <-   cancel_job {jobId}, an addition: only to one whose auth said
+                                                "accepts": ["cancel_job"]; its answer is a job_state, say cancelled
 
 A computer passes over ids it knows, and what a person asked for again is to be printed again: then the job's id names
 its launch as well (pj_...-2). Whatever cannot be understood is answered with error {message}.
@@ -17,7 +19,17 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.dialects.printcloud.words import COMPLETED, ERROR, JOB, OFFLINE, ONLINE, PRINTING, own_id, shown_id
+from bridge.dialects.printcloud.words import (
+    CANCELLED,
+    COMPLETED,
+    ERROR,
+    JOB,
+    OFFLINE,
+    ONLINE,
+    PRINTING,
+    own_id,
+    shown_id,
+)  # fmt: skip
 from bridge.errors import BadRequest
 from bridge.intake.body import read_json
 from bridge.intake.detect import RAW
@@ -30,19 +42,24 @@ CAPABILITIES_MAX = 8192  # characters of JSON
 _PASSED_ON = frozenset({"pdf", "png", "jpeg", "text"})
 """Drawn documents that another computer can print as they are; a template or receipt is known here alone."""
 
-_SAID = {PRINTING: State.SENDING, COMPLETED: State.DELIVERED, ERROR: State.FAILED}
+CANCEL_JOB = "cancel_job"
+
+_SAID = {
+    PRINTING: State.SENDING, COMPLETED: State.DELIVERED, ERROR: State.FAILED, CANCELLED: State.CANCELLED,
+}  # fmt: skip
 _LAUNCH = re.compile(r"-([1-9][0-9]{0,5})", re.ASCII)
 _ID_MAX = 64  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A computer says who it is."""
+    """A computer says who it is. gives_back: it can be asked to cancel a job it has."""
 
     api_key: str
     computer: str
     os: str
     version: str
+    gives_back: bool = False
 
     def __repr__(self) -> str:
         return f"Hello({self.computer!r})"  # never the key
@@ -139,6 +156,10 @@ class Session:
     def registered(self, count: int) -> None:
         self._put({"type": "printers_ok", "count": count})
 
+    def recall(self, wire: str) -> None:
+        """Ask for a job back, by the id it was told by."""
+        self._put({"type": CANCEL_JOB, "jobId": wire})
+
     def complain(self, why: str) -> None:
         """Something went wrong; the conversation goes on."""
         self._put({"type": "error", "message": why} if self.known else {"type": "auth_error", "message": why})
@@ -214,7 +235,9 @@ def _hello(message: dict[str, Any]) -> Hello:
     computer = _line(message.get("computerName"))
     if not computer:
         raise BadRequest("computerName is missing")
-    return Hello(key, computer, _line(message.get("os")), _line(message.get("clientVersion")))
+    accepts = message.get("accepts")
+    gives_back = isinstance(accepts, list) and CANCEL_JOB in accepts
+    return Hello(key, computer, _line(message.get("os")), _line(message.get("clientVersion")), gives_back)
 
 
 def _printers(given: Any) -> dict[str, str]:
@@ -251,6 +274,13 @@ def away(reported: str | None) -> str | None:
 def is_away(reported: str | None) -> bool:
     """Whether jobs for this printer have to wait until its computer names it again."""
     return reported is not None and away(reported) is None
+
+
+def condition(reported: str | None) -> str:
+    """How a printer is, in the words of our events: "ready", or what its computer called it."""
+    told = json.loads(reported) if reported else {}
+    word = told.get("status", ONLINE) if isinstance(told, dict) else ONLINE
+    return "ready" if word == ONLINE else str(word)
 
 
 def _said(message: dict[str, Any]) -> Said:

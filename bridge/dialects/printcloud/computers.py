@@ -27,7 +27,7 @@ def listing(house: House, who: Principal, wish: Nothing) -> Response:
     shown: dict[str, list[dict[str, Any]]] = {}
     for printer in printers.shown(house, who, devices):
         shown.setdefault(printer["computerId"], []).append(printer)
-    online = presence.Online(house)
+    online = presence.online(house)
     return jsonify([_shown(house, computer, online, shown.get(computer.id, []))
                     for computer in presence.every(house, who, devices)])  # fmt: skip
 
@@ -48,7 +48,9 @@ def remove(house: House, who: Principal, wish: Nothing, computer_ids: str) -> Re
     return each(computer_ids, delete)
 
 
-def _shown(house: House, client: Client, online: presence.Online, printers: list[dict[str, Any]]) -> dict[str, Any]:
+def _shown(
+    house: House, client: Client, online: all_printers.Presence, printers: list[dict[str, Any]]
+) -> dict[str, Any]:
     system, version, seen = client.os, client.version, client.last_seen
     if client.is_self:
         system, version, seen = _system(), VERSION, time.time()

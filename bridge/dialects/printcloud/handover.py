@@ -42,7 +42,7 @@ SEEN_EVERY_S = 30.0
 _LAUNCH = re.compile(r"-([1-9][0-9]{0,5})$", re.ASCII)
 """What follows the id of a job that was launched again. The last part of a UUID is longer."""
 
-_STATES = {PENDING: (State.QUEUED,), SENT: (State.PREPARING,), PRINTING: (State.SENDING,)}
+_STATES = {PENDING: State.QUEUED, SENT: State.PREPARING, PRINTING: State.SENDING}
 
 
 def content_type(job: Job) -> str:
@@ -91,14 +91,13 @@ def _options(job: Job) -> dict[str, Any]:
 
 
 def pending(house: House, who: Principal, wish: PendingQuery) -> Response:
-    """The jobs that wait for the printers of a computer, with their documents, oldest first."""
+    """The jobs that wait for the printers of a computer, with their documents, in the order they are to be printed."""
     computer = _computer(house, who, wish.client_id)
     _seen(house, computer)
     store = house.desk.store
-    # Of every account: its printers may be lent to others.
-    found, _ = store.jobs.page(
-        None, client_id=computer.id, states=_STATES[wish.state],
-        key_id=(who.key_id or "") if who.own_jobs_only else None, limit=min(max(wish.limit, 1), LIMIT_MAX),
+    found = store.handed.offered(
+        computer.id, _STATES[wish.state], key_id=(who.key_id or "") if who.own_jobs_only else None,
+        now=store.lanes.now(), limit=min(max(wish.limit, 1), LIMIT_MAX),
     )  # fmt: skip
     answer: list[dict[str, Any]] = []
     room = ANSWER_MAX
@@ -181,6 +180,6 @@ def _seen(house: House, client: Client) -> None:
     """A computer that asks is there."""
     if client.is_self:
         return
-    house.seen[client.id] = time.monotonic()
+    house.desk.control.signs[client.id] = time.monotonic()
     if (client.last_seen or 0.0) < time.time() - SEEN_EVERY_S:
         house.desk.control.seen(client.organization_id, client.id)

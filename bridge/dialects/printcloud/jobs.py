@@ -10,12 +10,13 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from bridge.dialects.printcloud import printers
+from bridge.dialects.printcloud import presence, printers
 from bridge.dialects.printcloud.handover import content_type
-from bridge.dialects.printcloud.route import House, each, idempotency_key, made
+from bridge.dialects.printcloud.route import House, each, made
 from bridge.dialects.printcloud.wishes import JobsQuery, NewPrintJob, Nothing, PrintOptions
 from bridge.dialects.printcloud.words import JOB, own_id, shown_id, state_of, told_state
 from bridge.errors import Invalid, NotFound
+from bridge.intake.idempotency import idempotency_key
 from bridge.model import MAX_COPIES, Document, Inline, Job, JobRequest, Options, Principal, State, Url
 from bridge.report.shapes import moment
 
@@ -126,7 +127,8 @@ def get(house: House, who: Principal, wish: Nothing, job_id: str) -> Response:
     job = _mine(house, who, job_id)
     return jsonify({
         **_line(job), "printer": {"id": job.device_id, "name": job.device_name, "computerId": job.client_id},
-        "copies": job.copies, "message": job.text, "updatedAt": moment(job.updated_at),
+        "copies": job.copies, "message": "; ".join(filter(None, (job.text, job.note))),
+        "updatedAt": moment(job.updated_at),
     })  # fmt: skip
 
 
@@ -137,7 +139,7 @@ def states(house: House, who: Principal, wish: Nothing, job_id: str) -> Response
     for event in house.desk.store.events.of_job(job.organization_id, job.id):
         if event.state is None:
             continue
-        word = told_state(State(event.state), job)
+        word = told_state(State(event.state), event.text, job)
         if not found or found[-1]["state"] != word:
             found.append({"state": word, "message": event.text, "timestamp": moment(event.at)})
         elif event.text:
@@ -148,14 +150,23 @@ def states(house: House, who: Principal, wish: Nothing, job_id: str) -> Response
 def remove(house: House, who: Principal, wish: Nothing, job_id: str) -> Response:
     """Delete jobs, separated by commas. One that waits is cancelled; one that is being printed stays.
 
+    So does one that another computer has, unless that is gone: where it can be called back, its computer is asked to.
     Answers with the ids of those that are gone; with a refusal when none is.
     """
 
     def delete(one: str) -> None:
-        job = _mine(house, who, one)
-        house.desk.control.delete(job.organization_id, job.id)
+        job, control = _mine(house, who, one), house.desk.control
+        if control.is_elsewhere(job) and not house.desk.store.handed.has(job) and _is_there(house, job):
+            control.cancel(job.organization_id, job.id)  # which says that it cannot be called back
+        control.delete(job.organization_id, job.id)
 
     return each(job_id, delete)
+
+
+def _is_there(house: House, job: Job) -> bool:
+    """Whether the computer that prints it is there."""
+    device = house.desk.store.devices.get(job.organization_id, job.device_id)
+    return device is not None and presence.online(house).has(device)
 
 
 def _mine(house: House, who: Principal, job_id: str) -> Job:

@@ -15,10 +15,10 @@ from bridge.dialects.printcloud.route import Route
 from bridge.dialects.printcloud.table import ROUTES
 from bridge.dialects.printcloud.wishes import Nothing, Wish
 from bridge.dialects.printcloud.words import CODES
+from bridge.intake import openapi
+from bridge.intake.idempotency import PARAMETER
 
 MOUNT = "/printcloud/api"
-JSON = "application/json"
-_REF = "#/components/schemas/{model}"
 _DESCRIPTION = """The API of PrintCloud, served by print-bridge.
 
 Basic authentication: the API key is the user, the password is empty. A Bearer token may be sent instead. Every refusal
@@ -34,14 +34,6 @@ _PATH_WORDS = {
     "webhook_ids": ("ids of webhooks, separated by commas", "wh_0197df47871f72d195df2bfb0c18529a"),
     "key_id": ("id of an API key", "key_0197df47871f72d195df2bfb0c18529a"),
 }
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Of your choice. Repeat a request with the same key and body after a lost answer, and you get what "
-    "was made first, with status 200. The same key with another body is refused with 409.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-}
 
 
 @cache
@@ -55,28 +47,23 @@ def document() -> dict[str, Any]:
         "security": [{"basic": []}, {"bearer": []}],
         "paths": _paths(),
         "components": {
-            "schemas": _schemas(),
+            "schemas": openapi.schemas(_named()),
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic", "description": "User: the API key. Password: empty."},
                 "bearer": {"type": "http", "scheme": "bearer", "description": "The API key."},
             },
-            "parameters": {"IdempotencyKey": _IDEMPOTENCY_KEY},
+            "parameters": {"IdempotencyKey": PARAMETER},
             "responses": {
-                "Error": {"description": f"Why not. code: {codes}.", "content": _json(_schema(answers.Error))}
+                "Error": {"description": f"Why not. code: {codes}.", "content": openapi.as_json(_schema(answers.Error))}
             },
         },
     }
 
 
-def openapi_path(route: Route) -> str:
-    """A path in OpenAPI's spelling: /printjobs/{job_id}."""
-    return re.sub(r"<(\w+)>", r"{\1}", route.path)
-
-
 def _paths() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in ROUTES:
-        paths.setdefault(openapi_path(route), {})[route.method.lower()] = _operation(route)
+        paths.setdefault(openapi.path(route.path), {})[route.method.lower()] = _operation(route)
     return paths
 
 
@@ -114,7 +101,7 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
     if route.creates:
         yield {"$ref": "#/components/parameters/IdempotencyKey"}
     if route.method == "GET":
-        schema = _tidy(route.wish.model_json_schema())
+        schema = openapi.tidy(route.wish.model_json_schema())
         for name, words in schema.get("properties", {}).items():
             text = words.pop("description", "")
             yield {"name": name, "in": "query", "required": name in schema.get("required", ()), "description": text,
@@ -122,34 +109,24 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
 
 
 def _body(wish: type[Wish]) -> dict[str, Any]:
-    content = _json(_schema(wish))
-    examples = wish.model_config.get("json_schema_extra")
-    if isinstance(examples, dict):
-        found = examples["examples"]
-        assert isinstance(found, list)
-        content[JSON]["examples"] = {f"example {n}": {"value": value} for n, value in enumerate(found, 1)}
-    return {"required": bool(wish.model_json_schema().get("required")), "content": content}
+    return {"required": bool(wish.model_json_schema().get("required")), "content": openapi.with_examples(wish)}
 
 
 def _success(route: Route, status: int) -> dict[str, Any]:
     told = "Made." if status == 201 else "Done."
     if route.creates and status == 200:
         told = "Made before, for the same Idempotency-Key."
-    return {"description": told, "content": _json(_schema(route.gives))}
-
-
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {JSON: {"schema": schema}}
+    return {"description": told, "content": openapi.as_json(_schema(route.gives))}
 
 
 # ---- schemas ----------------------------------------------------------------------------------------------------
 
 
 def _schema(gives: Any) -> dict[str, Any]:
-    schema: dict[str, Any] = TypeAdapter(gives).json_schema(ref_template=_REF)
+    schema: dict[str, Any] = TypeAdapter(gives).json_schema(ref_template=openapi.REF)
     schema.pop("$defs", None)
     if gives in _named():
-        return {"$ref": _REF.format(model=gives.__name__)}
+        return openapi.ref(gives)
     return schema
 
 
@@ -160,28 +137,3 @@ def _named() -> frozenset[Any]:
     given = {route.gives for route in ROUTES if hasattr(route.gives, "__dataclass_fields__")}
     inner = {route.gives.__args__[0] for route in ROUTES if getattr(route.gives, "__args__", (str,))[0] is not str}
     return frozenset(taken | given | inner | {answers.Error})
-
-
-def _schemas() -> dict[str, Any]:
-    """Each of them by its name, with those inside it."""
-    wanted = sorted(_named(), key=lambda model: model.__name__)
-    schemas, inner = TypeAdapter.json_schemas(
-        [(model.__name__, "validation", TypeAdapter(model)) for model in wanted], ref_template=_REF
-    )
-    found = dict(inner.get("$defs", {}))
-    for (name, _), schema in schemas.items():
-        if "$ref" not in schema:
-            found[str(name)] = schema
-    return {name: _tidy(found[name]) for name in sorted(found)}
-
-
-def _tidy(schema: Any) -> Any:
-    """Without the titles that pydantic makes of the names, and on one line."""
-    if isinstance(schema, list):
-        return [_tidy(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    tidy = {name: _tidy(value) for name, value in schema.items() if name != "title" or isinstance(value, dict)}
-    if isinstance(tidy.get("description"), str):
-        tidy["description"] = " ".join(tidy["description"].split())
-    return tidy

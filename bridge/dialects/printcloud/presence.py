@@ -1,8 +1,6 @@
-"""Which computers an account has, and whether they are there."""
+"""Which computers an account has, and which of them are there."""
 
 from __future__ import annotations
-
-import time
 
 from bridge import printers
 from bridge.dialects.printcloud.route import House
@@ -11,11 +9,6 @@ from bridge.errors import NotFound
 from bridge.model import Client, Device, Principal
 
 ALL = 10_000
-FRESH_S = 60.0
-"""Seconds after which a computer that fetches its jobs itself counts as gone; it should ask every 30 s or so."""
-
-STALE_S = 300.0
-"""The same for a computer that speaks another API: Cloudlinker's own client calls one offline after 300 s."""
 
 
 def every(house: House, who: Principal, devices: list[Device]) -> list[Client]:
@@ -54,26 +47,6 @@ def _lenders(house: House, who: Principal, devices: list[Device]) -> list[Client
     return [client for client in found if client is not None]
 
 
-class Online:
-    """Whether a computer, or the computer of a printer, is there. For one answer: what was read is not read again."""
-
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._known: dict[tuple[str, str], bool] = {}
-
-    def __call__(self, device: Device) -> bool:
-        key = (device.organization_id, device.client_id)
-        if key not in self._known:
-            client = self._house.desk.store.clients.get(*key)
-            self._known[key] = client is not None and self.of(client)
-        return self._known[key]
-
-    def of(self, client: Client) -> bool:
-        house = self._house
-        agents = house.desk.agents
-        if client.is_self or (agents is not None and agents.connected(client.id)):
-            return True
-        if time.monotonic() - house.seen.get(client.id, float("-inf")) < FRESH_S:
-            return True
-        # One that has said its version came by WebSocket, and would be connected if it were there.
-        return client.version is None and client.last_seen is not None and time.time() - client.last_seen < STALE_S
+def online(house: House) -> printers.Presence:
+    """Which computers are there. For one answer."""
+    return printers.Presence(house.desk.store, house.desk.control.signs, house.desk.agents)

@@ -11,7 +11,7 @@ from bridge.dialects import Desk
 from bridge.dialects.printcloud import presence
 from bridge.dialects.printcloud.route import House
 from bridge.dialects.printcloud.wishes import Nothing
-from bridge.dialects.printcloud.words import OFFLINE, ONLINE, own_id, printer_state
+from bridge.dialects.printcloud.words import OFFLINE, ONLINE, PAUSED, own_id, printer_state
 from bridge.errors import BadRequest, NotFound
 from bridge.intake.body import read_json
 from bridge.model import Device, Principal
@@ -53,9 +53,9 @@ def find(desk: Desk, who: Principal, wanted: str) -> Device:
 
 def shown(house: House, who: Principal, devices: list[Device]) -> list[dict[str, Any]]:
     """The printers as JSON. The first of this computer is its default."""
-    desk, online = house.desk, presence.Online(house)
+    desk, online = house.desk, presence.online(house)
     own = next((device.id for device in devices if device.client_id == desk.self_client_id), None)
-    return [_own(desk, each, own) if each.client_id == desk.self_client_id else _reported(each, online(each))
+    return [_own(desk, each, own) if each.client_id == desk.self_client_id else _reported(each, online.has(each))
             for each in devices]  # fmt: skip
 
 
@@ -93,6 +93,8 @@ def _reported(device: Device, online: bool) -> dict[str, Any]:
     }
     said = told.get("state", told.get("status"))
     state = said.strip().lower()[:SIZE_MAX] if isinstance(said, str) and said.strip() else ONLINE
+    if device.paused and state == ONLINE:
+        state = PAUSED
     return _printer(device, state if online else OFFLINE, told.get("is_default") is True, capabilities)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -13,7 +13,6 @@ from bridge.access.limits import Limiter, Window
 from bridge.dialects import Desk
 from bridge.dialects.printcloud.wishes import Nothing, Wish, understood
 from bridge.errors import BadRequest, BridgeError, Forbidden, Invalid
-from bridge.intake.accept import KEY_MAX
 from bridge.intake.body import parameters
 from bridge.model import Principal
 
@@ -31,11 +30,10 @@ View = Callable[..., Response]
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What the views work with. seen: when a computer that fetches its jobs itself did so last, time.monotonic()."""
+    """What the views work with."""
 
     desk: Desk
     rate: Limiter
-    seen: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +104,6 @@ _MAY = {
 
 def _allowed(scopes: frozenset[str]) -> str:
     return " and ".join(_MAY.get(scope, scope) for scope in sorted(scopes)) or "do nothing here"
-
-
-def idempotency_key() -> str | None:
-    """The header, None when it was not sent. Raises Invalid."""
-    key: str | None = request.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= KEY_MAX:
-        raise Invalid(f"an Idempotency-Key has 1 to {KEY_MAX} characters", field="Idempotency-Key",
-                      remedy="send a UUID, or the number of the order")  # fmt: skip
-    return key
 
 
 def made(value: Any, status: int = 201) -> Response:

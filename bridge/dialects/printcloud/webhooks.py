@@ -57,7 +57,7 @@ class Messages:
 
 def _job(event: Event, job: Job | None) -> tuple[str, Mapping[str, Any]]:
     kind = "job.created" if job is not None and job.serial == event.seq else "job.state"
-    state = told_state(State(str(event.state)), job)
+    state = told_state(State(str(event.state)), event.text, job)
     job_id = shown_id(JOB, event.job_id or "")
     return kind, {"type": kind, "jobId": job_id, "state": state, "timestamp": moment(event.at)}
 

@@ -18,8 +18,9 @@ PAGES_MAX = 1000  # characters
 
 def _whole(value: Any) -> Any:
     """Digits as a number; anything else stays what it is, for the model to refuse."""
-    digits = value.strip() if isinstance(value, str) else ""
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 17 else value
+    number = value.strip() if isinstance(value, str) else ""
+    digits = number.removeprefix("-")
+    return int(number) if digits.isascii() and digits.isdigit() and len(digits) < 17 else value
 
 
 def _flag(value: Any) -> Any:
@@ -217,6 +218,7 @@ def _trimmed(given: dict[str, Any]) -> dict[str, Any]:
 
 _READABLE = {
     "int_type": "must be a whole number", "bool_type": "must be true or false", "string_type": "must be text",
+    "too_short": "must not be empty", "string_too_short": "must not be empty",
     "list_type": "must be a list", "model_type": "must be an object", "model_attributes_type": "must be an object",
 }  # fmt: skip
 

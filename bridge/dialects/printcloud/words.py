@@ -6,11 +6,13 @@ import re
 from collections.abc import Collection, Mapping
 
 from bridge.model import Job, State
-from bridge.store.handed import HANDED, HEARD
+from bridge.store.handed import HANDED, HANDED_OVER, HEARD
 
 # ---- jobs -------------------------------------------------------------------------------------------------------
 
 PENDING, SENT, PRINTING, COMPLETED, ERROR = "pending", "sent", "printing", "completed", "error"
+CANCELLED = "cancelled"
+"""Said by computers alone: a job they were asked to give back, or that was cancelled there. Callers see an error."""
 
 STATES: Mapping[State, str] = {
     State.CREATED: PENDING,
@@ -36,17 +38,20 @@ REPORTED: Mapping[str, State] = {
 
 
 def state_of(job: Job) -> str:
-    """pending, sent, printing, completed or error."""
-    return told_state(job.state, job)
-
-
-def told_state(state: State, job: Job | None) -> str:
-    """The word for a state the job is or was in. sent: handed to another machine that has not begun to print it.
+    """pending, sent, printing, completed or error. sent: handed to another machine that has not begun to print it.
 
     By WebSocket such a job is `sending` with the evidence HANDED; a machine that polls says so itself.
     """
-    evidence = None if job is None else job.evidence
-    if (state, evidence) in ((State.SENDING, HANDED), (State.PREPARING, HEARD)):
+    if (job.state, job.evidence) in ((State.SENDING, HANDED), (State.PREPARING, HEARD)):
+        return SENT
+    return STATES[job.state]
+
+
+def told_state(state: State, text: str, job: Job | None) -> str:
+    """The word for a state a job was in, by the event that told of it. job: as it is now, None when it is gone."""
+    if state is State.SENDING and text == HANDED_OVER:
+        return SENT
+    if state is State.PREPARING and job is not None and job.evidence == HEARD:
         return SENT
     return STATES[state]
 
@@ -60,14 +65,18 @@ _STUCK = frozenset({
     "media-empty", "media-needed", "media-jam", "cover-open", "marker-supply-empty", "cutter-error", "overheated",
     "other",
 })  # fmt: skip
+_WARNING = frozenset({"none", "paused", "media-low", "marker-supply-low", "label-waiting"})
 
 
 def printer_state(reasons: Collection[str]) -> str:
     """online, offline, paused, or error (a person has to do something at the printer).
 
-    reasons: IPP's printer-state-reasons; those that only warn (media-low) change nothing.
+    reasons: IPP's printer-state-reasons; those that only warn (media-low) change nothing. A word that is none of them
+    is what another computer calls the state of its printer.
     """
     found = set(reasons)
+    if len(found) == 1 and (word := next(iter(found))) not in _AWAY | _STUCK | _WARNING:
+        return word
     if found & _AWAY:
         return OFFLINE
     if "paused" in found:

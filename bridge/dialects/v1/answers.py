@@ -170,7 +170,7 @@ class Events:
 class Printer:
     """A printer.
 
-    state: null for a printer of another machine. reasons: IPP's printer-state-reasons. text: why it is not simply
+    state: null where its machine does not say. reasons: IPP's printer-state-reasons. text: why it is not simply
     ready, and what to do. waiting: jobs in its queue, the one being sent included. held: jobs that wait for a person.
     settings: as in [[printers]]; null for keys without the scope admin, and for a printer of another machine. lent: it
     belongs to another organization, and can only be printed on.

@@ -31,7 +31,8 @@ def find(desk: Desk, wanted: str) -> Device:
 
 def listing(desk: Desk, wish: Nothing) -> Response:
     """All printers, and how they are."""
-    return jsonify(printers=[_shown(desk, device) for device in printers.every(desk.store, caller().organization_id)])
+    found, presence = printers.every(desk.store, caller().organization_id), _presence(desk)
+    return jsonify(printers=[_shown(desk, device, presence) for device in found])
 
 
 def get(desk: Desk, wish: Nothing, printer: str) -> Response:
@@ -167,11 +168,15 @@ def _machine(desk: Desk) -> str:
     return me.hostname if me is not None else ""
 
 
-def _shown(desk: Desk, device: Device) -> dict[str, Any]:
+def _presence(desk: Desk) -> printers.Presence:
+    return printers.Presence(desk.store, desk.control.signs, desk.agents)
+
+
+def _shown(desk: Desk, device: Device, presence: printers.Presence | None = None) -> dict[str, Any]:
     """settings: how to reach a printer may hold a password, so only those see it who may change it."""
     who = caller()
     lent = device.organization_id != who.organization_id
-    shown = printers.to_dict(device, desk.store.lanes.lane(device.id))
+    shown = printers.to_dict(device, desk.store.lanes.lane(device.id), presence or _presence(desk))
     return {
         **(printers.as_lent(shown) if lent else shown),
         "held": len(desk.store.jobs.held(who.organization_id, device_id=device.id)),
