@@ -6,12 +6,11 @@ The file is written before the database: a power cut in between leaves a file wh
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from bridge.access import sealed
 from bridge.access.keys import digest, new_key, warn_if_shared
 from bridge.config import ConfigError
 from bridge.model import new_id
@@ -53,31 +52,8 @@ def load(path: Path) -> Credentials | None:
 
 
 def write(path: Path, credentials: Credentials) -> None:
-    """Replace the file: whole or not at all, for its owner's eyes only, durable on return."""
-    folder = path.parent
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")  # mode 0600 from the start
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(credentials), file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    """Make a rename durable. Windows cannot open folders and does not need to."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Replace the file."""
+    sealed.write(path, asdict(credentials))
 
 
 def first_run(

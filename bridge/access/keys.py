@@ -16,7 +16,7 @@ import stat
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, KeysView, Sequence
 from pathlib import Path
 
 from bridge.access.redact import remember
@@ -52,8 +52,40 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+class _Bunch:
+    """Keys by their digest and by their id, and how many of them each web origin has."""
+
+    def __init__(self, keys: Iterable[Key] = ()) -> None:
+        self.by_sha256: dict[str, Key] = {}
+        self.by_id: dict[str, Key] = {}
+        self.origins: dict[str, int] = {}
+        for key in keys:
+            self.put(key)
+
+    def put(self, key: Key) -> None:
+        """Add a key, or what it is now."""
+        before = self.by_id.get(key.id)
+        for origin in key.origins:
+            self.origins[origin] = self.origins.get(origin, 0) + 1
+        self.by_id[key.id] = self.by_sha256[key.sha256] = key
+        self._unbind(before)
+
+    def drop(self, key_id: str) -> None:
+        """Forget a key, if it is there."""
+        before = self.by_id.pop(key_id, None)
+        if before is not None:
+            del self.by_sha256[before.sha256]
+        self._unbind(before)
+
+    def _unbind(self, key: Key | None) -> None:
+        for origin in key.origins if key is not None else ():
+            self.origins[origin] -= 1
+            if not self.origins[origin]:
+                del self.origins[origin]
+
+
 class KeyRing:
-    """The active keys, in memory. `reload` after any change to the table of keys."""
+    """The active keys, in memory. After a change to the table of keys `refresh` those it was about, or `reload` all."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -61,29 +93,37 @@ class KeyRing:
         self.reload()
 
     def reload(self) -> None:
-        """Read the keys again. Requests under way see all of the old ring or all of the new one."""
+        """Read all keys again. Requests under way see all of the old ring or all of the new one."""
         with self._reading:  # who began to read first must not be the last to say what there is: a key may be over
-            keys = {key.sha256: key for key in self._store.keys.active()}
-            origins = frozenset(origin for key in keys.values() for origin in key.origins)
-            self._now = (keys, origins, {key.id: key for key in keys.values()})
+            self._now = _Bunch(self._store.keys.active())
+
+    def refresh(self, key_ids: Collection[str]) -> None:
+        """Read these keys again. It takes as long however many others there are."""
+        with self._reading:
+            found = {key.id: key for key in self._store.keys.active(key_ids)}
+            for key_id in key_ids:
+                if key_id in found:
+                    self._now.put(found[key_id])
+                else:
+                    self._now.drop(key_id)
 
     def find(self, key_text: str) -> Key | None:
         """The key with this text, or None when there is none or it was revoked."""
         if len(key_text) > KEY_MAX or not key_text.isascii():
             return None
         wanted = digest(key_text)
-        key = self._now[0].get(wanted)
+        key = self._now.by_sha256.get(wanted)
         if key is None or not hmac.compare_digest(key.sha256, wanted) or _is_over(key):
             return None
         return key
 
-    def origins(self) -> frozenset[str]:
+    def origins(self) -> KeysView[str]:
         """Every web origin some active key is bound to."""
-        return self._now[1]
+        return self._now.origins.keys()
 
     def holds(self, key_id: str) -> bool:
         """Whether this key still opens something: for connections that outlive the request they began with."""
-        key = self._now[2].get(key_id)
+        key = self._now.by_id.get(key_id)
         return key is not None and not _is_over(key)
 
 

@@ -30,7 +30,7 @@ class KeyOffice:
     """Every command on keys. Raises a BridgeError that says why something cannot be done."""
 
     def __init__(self, store: Store, ring: KeyRing) -> None:
-        """ring: what requests are checked against; it reads the keys again after every change."""
+        """ring: what requests are checked against; it reads a key again after every change."""
         self._store = store
         self._ring = ring
 
@@ -83,7 +83,7 @@ class KeyOffice:
         except TooManyKeys as error:
             raise Conflict(f"the organization has {AT_MOST[kind]} keys of this kind already", field="kind",
                            code="too_many_keys", remedy="revoke one first") from error  # fmt: skip
-        self._ring.reload()
+        self._ring.refresh([key.id])
         return key, text if created else None, created
 
     def change(
@@ -114,7 +114,7 @@ class KeyOffice:
             self._store.keys.revoke(organization_id, key_id)
         except LastAdmin as error:
             raise _last_admin(key) from error
-        self._ring.reload()
+        self._ring.refresh([key_id])
 
     # -- origins --
 
@@ -128,7 +128,8 @@ class KeyOffice:
         return self._now(self._store.keys.rebind(organization_id, key_id, add=origin), key)
 
     def unbind(self, organization_id: str, origin: str, key_id: str | None = None) -> None:
-        """Take the origin from one key, or from all that are not the configuration's. Raises NotFound, Conflict."""
+        """Take the origin from one key, or from all that are not the configuration's. A key that is left without any
+        is revoked, unless it may do everything. Raises NotFound, Conflict."""
         bound = self.origins(organization_id).get(origin, [])
         if key_id is not None:
             bound = [key for key in bound if key.id == self._changeable(organization_id, key_id).id]
@@ -140,7 +141,7 @@ class KeyOffice:
             _own(bound[0])
         for key in own:
             self._store.keys.rebind(organization_id, key.id, remove=origin)
-        self._ring.reload()
+        self._ring.refresh([key.id for key in own])
 
     # -- inside --
 
@@ -154,7 +155,7 @@ class KeyOffice:
     def _now(self, changed: StoredKey | None, before: StoredKey) -> StoredKey:
         if changed is None:  # somebody was faster
             raise _revoked(before)
-        self._ring.reload()
+        self._ring.refresh([changed.id])
         return changed
 
 

@@ -99,7 +99,8 @@ class People:
         if disabled is not None:
             columns["disabled_at"] = time.time() if disabled else None
         changed = self._store.organizations.update(organization_id, **columns)
-        self._ring.reload()
+        if disabled is not None:
+            self._ring.reload()
         return changed or now
 
     def lend(self, device: Device, organization_id: str, lent: bool = True) -> None:
@@ -173,14 +174,14 @@ class People:
         if "password" in changes or disabled:
             self.end_tokens(user_id)
         else:
-            self._ring.reload()  # keys are over no later than their user
+            self._ring.refresh(self._store.keys.of_user(user_id))  # keys are over no later than their user
         return changed or now
 
     def delete_user(self, organization_id: str, user_id: str) -> None:
         """Forget a user; tokens and cards open nothing any more. Raises NotFound."""
         self.user(organization_id, user_id)
         self._store.users.delete(organization_id, user_id)
-        self._ring.reload()
+        self._ring.refresh(self._store.keys.of_user(user_id))
 
     def login(self, email: str, password: str, *, caller: str = "") -> User:
         """Who this is. Raises Unauthorized, with one text for every reason, and TooMany after a few wrong guesses.
@@ -249,7 +250,7 @@ class People:
             user_id=user_id, expires_at=expires_at,
         )  # fmt: skip
         self._store.keys.issue(key)
-        self._ring.reload()
+        self._ring.refresh([key.id])
         return key, text
 
     def key(self, text: str) -> Key | None:
@@ -258,20 +259,21 @@ class People:
 
     def trim_tokens(self, user_id: str, kind: str, keep: int) -> None:
         """Of a user's tokens of one kind only the newest go on opening something: programs log in again and again."""
-        self._store.keys.trim(user_id, kind, keep)
-        self._ring.reload()
+        self._ring.refresh(self._store.keys.trim(user_id, kind, keep))
 
     def end_tokens(self, user_id: str) -> None:
         """Every key and token of a user opens nothing any more."""
         self._store.keys.revoke_of(user_id)
-        self._ring.reload()
+        self._ring.refresh(self._store.keys.of_user(user_id))
 
     def sweep(self, now: float) -> int:
         """Forget the tokens that were over a month ago; until then a job still knows whose it is. How many.
 
         now: Unix seconds.
         """
-        return self._store.keys.sweep(now - TOKEN_KEPT_S)
+        swept = self._store.keys.sweep(now - TOKEN_KEPT_S)
+        self._ring.reload()  # it leaves out what is over by now
+        return swept
 
     # -- groups --
 

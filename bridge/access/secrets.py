@@ -1,12 +1,12 @@
-"""DIR/secrets.json: what has to be shown to others as it is (webhook secrets), out of the database and its backups."""
+"""DIR/secrets.json: what has to be shown to others as it is (webhook secrets). Not in the database; a backup has it."""
 
 from __future__ import annotations
 
 import json
-import os
 import threading
 from pathlib import Path
 
+from bridge.access import sealed
 from bridge.access.redact import remember
 
 NAME = "secrets.json"
@@ -20,9 +20,7 @@ class Secrets:
         self._path = folder / NAME
         self._lock = threading.Lock()
         try:
-            self._texts: dict[str, list[str]] = json.loads(self._path.read_text("utf-8"))
-        except FileNotFoundError:
-            self._texts = {}
+            self._texts = _read(self._path)
         except (OSError, ValueError) as error:
             raise ValueError(f"{self._path} cannot be read ({error}); restore it, or move it away") from error
         remember(*(text for texts in self._texts.values() for text in texts))
@@ -33,20 +31,35 @@ class Secrets:
 
     def put(self, name: str, texts: list[str]) -> None:
         """Keep these under the name, or nothing (an empty list)."""
-        remember(*texts)
         with self._lock:
-            new = {key: value for key, value in self._texts.items() if key != name}
-            if texts:
-                new[name] = list(texts)
-            self._write(new)
-            self._texts = new
+            self._put(name, texts)
 
-    def _write(self, texts: dict[str, list[str]]) -> None:
-        part = self._path.with_suffix(".part")
-        descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(texts, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, self._path)
+    def push(self, name: str, text: str, *, keep: int) -> None:
+        """A new text of this name, before those it has; of them all the newest `keep` stay. The newest one again: as
+        it is, so that repeating a request drops none."""
+        with self._lock:
+            others = [each for each in self._texts.get(name, ()) if each != text]
+            self._put(name, [text, *others][:keep])
+
+    def _put(self, name: str, texts: list[str]) -> None:
+        remember(*texts)
+        new = {key: value for key, value in self._texts.items() if key != name}
+        if texts:
+            new[name] = list(texts)
+        sealed.write(self._path, new)
+        self._texts = new
+
+
+def _read(path: Path) -> dict[str, list[str]]:
+    """Raises OSError, ValueError."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    if not isinstance(found, dict) or not all(map(_is_texts, found.values())):
+        raise ValueError("it must hold lists of texts by name")
+    return dict(found)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)

@@ -43,7 +43,7 @@ def _raw(key: str) -> bytes:
     """The bytes of a secret: decoded when it says so itself, else its characters."""
     if key.startswith(PREFIX):
         try:
-            return base64.b64decode(key.removeprefix(PREFIX), validate=True)
+            return base64.b64decode(key.removeprefix(PREFIX), validate=True) or key.encode()  # never the empty key
         except binascii.Error:
             pass
     return key.encode()

@@ -15,6 +15,15 @@ from bridge.remote import Remote, name_in_path
 PLANS = ("free", "professional", "enterprise")
 
 
+class Quota(click.IntRange):
+    """A number of jobs, or `none`."""
+
+    name = "quota"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == "none" else super().convert(value, param, ctx)
+
+
 @click.group(cls=Listing)
 def orgs() -> None:
     """Organizations: list (without a command), add, change, share, unshare, off, on."""
@@ -42,7 +51,7 @@ def _row(org: dict[str, Any]) -> tuple[object, ...]:
 
 @orgs.command()
 @click.argument("name")
-@click.option("--id", "id", default=None, help="An id of your own.")
+@click.option("--id", "id", default=None, help="An id of your own: 8 to 64 letters, digits and hyphens.")
 @click.option("--parent", default=None, help="The organization whose sub-account it is.")
 @click.option("--plan", type=click.Choice(PLANS), default=None, help="Its limits in the APIs that have plans.")
 @click.option("--quota", type=click.IntRange(0), default=None, help="Jobs it may send in all (default: no end).")
@@ -62,11 +71,11 @@ def add(name: str, id: str | None, parent: str | None, plan: str | None, quota: 
 @click.argument("org")
 @click.option("--name", default=None, help="What to call it from now on.")
 @click.option("--plan", type=click.Choice((*PLANS, "none")), default=None, help="Its limits from now on.")
-@click.option("--quota", default=None, help="Jobs it may send in all; `none`: no end.")
+@click.option("--quota", type=Quota(0), default=None, help="Jobs it may send in all; `none`: no end.")
 @click.option("--used", type=click.IntRange(0), default=None, help="Count on from this number of jobs.")
 @data_option
 def change(
-    org: str, name: str | None, plan: str | None, quota: str | None, used: int | None, data: Path | None
+    org: str, name: str | None, plan: str | None, quota: int | str | None, used: int | None, data: Path | None
 ) -> None:
     """Change ORG (id, beginning of an id, or name)."""
     said: dict[str, Any] = {"name": name, "plan": plan, "jobs_quota": quota, "jobs_used": used}

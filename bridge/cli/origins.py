@@ -55,7 +55,10 @@ def add(origin: str, key: str | None, data: Path | None) -> None:
 @click.option("--key", default=None, help="Only from this key (id, beginning of an id, or name).")
 @data_option
 def remove(origin: str, key: str | None, data: Path | None) -> None:
-    """Let the web page ORIGIN print no more, whatever its key."""
+    """Let the web page ORIGIN print no more, whatever its key.
+
+    A key that is left without a page is revoked: whoever has seen the page knows it. One with the scope admin is not.
+    """
     bridge = remote(data)
     key_id = key_of(bridge, key)["id"] if key is not None else None
     bridge.call("DELETE", "/v1/origins", query={"origin": origin, "key": key_id})

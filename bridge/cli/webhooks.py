@@ -13,6 +13,8 @@ from bridge.cli.listing import Listing
 from bridge.cli.naming import webhook_of
 from bridge.remote import Remote, name_in_path
 
+EVENTS = "job.created, job.state, printer.state, client.connected, client.disconnected, or all"
+
 
 @click.group(cls=Listing)
 def webhooks() -> None:
@@ -37,8 +39,8 @@ def list_(as_json: bool, data: Path | None) -> None:
 
 @webhooks.command()
 @click.argument("url")
-@click.option("--event", "events", multiple=True, default=("all",), show_default=True, help="What it is told; give it "
-              "again for more.")  # fmt: skip
+@click.option("--event", "events", multiple=True, default=("all",), show_default=True, help="What it is told: "
+              f"{EVENTS}; give it again for more.")  # fmt: skip
 @data_option
 def add(url: str, events: tuple[str, ...], data: Path | None) -> None:
     """Tell URL what happens. Its secret stands alone on standard output, this once."""
@@ -50,7 +52,7 @@ def add(url: str, events: tuple[str, ...], data: Path | None) -> None:
 @webhooks.command()
 @click.argument("webhook")
 @click.option("--url", default=None, help="Where it is from now on.")
-@click.option("--event", "events", multiple=True, help="What it is told from now on.")
+@click.option("--event", "events", multiple=True, help=f"What it is told from now on: {EVENTS}.")
 @click.option("--on/--off", "active", default=None, help="Whether it is told anything.")
 @data_option
 def change(webhook: str, url: str | None, events: tuple[str, ...], active: bool | None, data: Path | None) -> None:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 ALL = "all"
 PER_ORGANIZATION = 50  # webhooks
 SECRET_MAX = 512  # characters
+SECRETS = 2  # that sign: the newest, and the one before it
 CALLERS = 8  # messages on their way at the same time
 EACH = 4  # ... to one webhook that takes what it is sent; one that did not take its last message gets one at a time
 GATHER_S = 0.05  # after a commit, for more of the same moment
@@ -78,7 +79,7 @@ class Hooks:
         now = self.get(organization_id, webhook_id)
         self._check(now.dialect, url or now.url, now.events if events is None else events, secret)
         if secret is not None:
-            self._secrets.put(webhook_id, [secret, *self._secrets.get(webhook_id)[:1]])
+            self._secrets.push(webhook_id, secret, keep=SECRETS)
         columns: dict[str, Any] = {"url": url, "events": events, "active": active}
         columns = {name: value for name, value in columns.items() if value is not None}
         if active:
@@ -93,8 +94,8 @@ class Hooks:
         self._secrets.put(webhook_id, [])
 
     def ping(self, organization_id: str, webhook_id: str) -> Delivery:
-        """Send it a message that means nothing, to see whether it arrives."""
-        hook = self.get(organization_id, webhook_id)
+        """Send it a message that means nothing, to see whether it arrives. Raises NotFound, Conflict (off)."""
+        hook = self._active(organization_id, webhook_id)
         body = {"type": "ping", "timestamp": moment(time.time()), "data": {"webhook_id": hook.id}}
         return self._store.hooks.put(Message(hook.id, organization_id, "ping", _json(body)))
 
@@ -108,12 +109,23 @@ class Hooks:
         )
 
     def redeliver(self, organization_id: str, delivery_id: str) -> Delivery:
-        """Send a message once more, with the id it had, so that its receiver knows it again. Raises NotFound."""
-        found = self._store.hooks.again(organization_id, delivery_id)
-        if found is None:
+        """Send a message once more, with the id it had, so that its receiver knows it again. Raises NotFound, Conflict
+        (off)."""
+        known = self._store.hooks.delivery(organization_id, delivery_id)
+        if known is not None:
+            self._active(organization_id, known.webhook_id)
+            known = self._store.hooks.again(organization_id, delivery_id)
+        if known is None:
             raise NotFound(f"there is no delivery {delivery_id[:64]!r}", field="delivery",
                            remedy="`print-bridge webhooks deliveries` lists them by id")  # fmt: skip
-        return found
+        return known
+
+    def _active(self, organization_id: str, webhook_id: str) -> Webhook:
+        hook = self.get(organization_id, webhook_id)
+        if not hook.active:
+            raise Conflict(f"webhook {hook.id} is off: nothing is sent to it", code="webhook_off",
+                           remedy="switch it on first")  # fmt: skip
+        return hook
 
     def _check(self, dialect: str, url: str, events: Collection[str], secret: str | None) -> None:
         check_target(url, self._rules())
@@ -277,9 +289,12 @@ class Courier:
     def _call(self, hook: Webhook, delivery: Delivery) -> tuple[int | None, float, str]:
         """(status or None, seconds it asks us to wait, how it went). Our own fault is a try like any other: it must not
         be made again at once."""
+        secrets = self._secrets.get(hook.id)
+        if not secrets:  # the file was moved away: a receiver must not learn to take what nobody signed
+            return None, 0.0, "its secret is not in secrets.json any more: give it a new one"
         try:
             shape = self._shapes[hook.dialect]
-            signed = shape.headers(self._secrets.get(hook.id), delivery.id, int(time.time()), delivery.body)
+            signed = shape.headers(secrets, delivery.id, int(time.time()), delivery.body)
             answer = post(hook.url, delivery.body, {"Content-Type": "application/json", **signed}, self._rules())
         except CallFailed as error:
             return None, 0.0, str(error)

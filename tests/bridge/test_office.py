@@ -257,6 +257,20 @@ def test_an_origin_is_bound_to_a_key_and_taken_from_it(door: Door) -> None:
         door.office.bind(ORG, "shop.example", one.id)
 
 
+def test_a_key_of_pages_never_becomes_a_programs_key(door: Door) -> None:
+    """Whoever looked at the page's source has it, and a program's key sees everybody's jobs."""
+    _, text, _ = door.office.create(ORG, "page", ["jobs"], [SHOP, "https://a.example"])
+    till, till_text, _ = door.office.create(ORG, "till", ["jobs"])
+    admin, admin_text, _ = door.office.create(ORG, "admin", ["admin"])
+    for key in (till, admin):
+        door.office.bind(ORG, SHOP, key.id)
+    door.office.unbind(ORG, SHOP)
+    assert text is not None and till_text is not None and admin_text is not None
+    assert door.ring.find(text) is not None and door.ring.find(till_text) is None
+    door.office.unbind(ORG, "https://a.example")
+    assert door.ring.find(text) is None and door.ring.find(admin_text) is not None
+
+
 def test_unbinding_from_all_leaves_those_of_the_configuration(door: Door) -> None:
     own = door.office.create(ORG, "own", ["jobs"], [SHOP])[0]
     door.configured(KeyConfig(name="shop", key_sha256="a" * 64, origins=[SHOP]))

@@ -22,10 +22,12 @@ from bridge.access.origins import HostRules
 from bridge.access.people import SUB_ACCOUNTS, People
 from bridge.dialects import load
 from bridge.dialects.olin import words
-from bridge.dialects.olin.openapi import document, openapi_path
+from bridge.dialects.olin.openapi import document
 from bridge.dialects.olin.submission import FILE_MAX
 from bridge.dialects.olin.table import ROUTES
+from bridge.intake import openapi
 from bridge.model import EVERYTHING, Job, JobRequest, Organization, State, Url
+from bridge.store.jobs import INLINE_MAX
 from bridge.web.server import make_app
 from tests.bridge.rig import ORGANIZATION, Answer, Rig
 from tests.bridge.shop import together
@@ -226,6 +228,14 @@ def test_the_first_key_is_a_token_and_a_password(cloud: Cloud) -> None:
     assert me["available_print_jobs"] == words.UNLIMITED
 
 
+def test_the_first_key_opens_no_login_either_once_it_is_revoked(cloud: Cloud) -> None:
+    key = cloud.people.key(cloud.key)
+    assert key is not None
+    cloud.desk.keys.create(ORGANIZATION, "another", ["admin"])
+    cloud.desk.keys.revoke(ORGANIZATION, key.id)
+    cloud.refused(401, "POST", "/login", {"email": "any@one", "password": cloud.key}, "")
+
+
 def test_an_expired_a_revoked_and_a_strange_token_are_nobody(cloud: Cloud) -> None:
     user = cloud.people.create_user(ORGANIZATION, name="U", email="u@b.c", password="long enough")
     good = cloud.token(ORGANIZATION, "jobs", user_id=user.id)
@@ -255,23 +265,31 @@ def test_scopes_open_what_they_say_and_nothing_else(cloud: Cloud) -> None:
 
 
 def test_another_accounts_jobs_and_printers_do_not_exist(cloud: Cloud) -> None:
+    """Not for a parent in its sub-account, and not for a sub-account in its parent."""
     parent, big = cloud.account("big", plan="enterprise")
     _, small = cloud.account("small", parent_id=parent.id)
     for name, token in (("big", big), ("small", small)):
-        cloud.computer(token, name, "laser")
-    mine = cloud.send(small)
-    for stranger in (big, cloud.key):
+        cloud.computer(token, name, f"{name}-laser")
+    jobs = {token: cloud.send(token) for token in (big, small)}
+    for owner, stranger in ((small, big), (big, small), (small, cloud.key), (big, cloud.key)):
+        theirs = jobs[owner]
         for method, path in (
             ("GET", ""), ("DELETE", ""), ("GET", "/download"), ("POST", "/cancel"), ("POST", "/status"),
         ):  # fmt: skip
             body = {"status": "failed"} if path == "/status" else None
-            cloud.refused(404, method, f"/print-jobs/{mine['id']}{path}", body, stranger)
-        job = {"file_base64": ZPL64, "printer_id": mine["printer_id"]}
-        cloud.refused(404, "POST", "/print-jobs", job, stranger)
-        cloud.refused(404, "POST", f"/printers/{mine['printer_id']}/test-page", None, stranger)
-        assert cloud.call("GET", "/print-jobs/pending", token=stranger).json["data"] == []
-        assert cloud.call("GET", "/print-jobs", token=stranger).json["data"] == []
+            cloud.refused(404, method, f"/print-jobs/{theirs['id']}{path}", body, stranger)
+        device = cloud.stored(theirs["id"]).device_id
+        for printer in (theirs["printer_id"], device, theirs["printer_name"], theirs["printer_name"].upper()):
+            for wrong in ({}, {"print_options": {"paper_size": "A0"}}, {"file_name": "a.docx"}):
+                job = {"file_base64": ZPL64, "printer_id": printer, **wrong}
+                assert "not found" in cloud.refused(404, "POST", "/print-jobs", job, stranger)
+            test_page = f"/printers/{printer}/test-page"
+            assert "not found" in cloud.refused(404, "POST", test_page, None, stranger)
+        seen = [cloud.call("GET", path, token=stranger).json["data"] for path in ("/print-jobs/pending", "/print-jobs")]
+        own = {jobs[stranger]["id"]} if stranger in jobs else set()
+        assert {job["id"] for found in seen for job in found} == own
     assert list(cloud.call("GET", "/printers", token=big).json["data"]) == ["big"]
+    assert list(cloud.call("GET", "/printers", token=small).json["data"]) == ["small"]
 
 
 def test_a_page_sends_jobs_and_sees_its_own_alone(cloud: Cloud) -> None:
@@ -422,6 +440,12 @@ def test_options_are_understood_however_they_are_written(cloud: Cloud, spelling:
     assert (job.copies, job.priority, job.kind, job.dialect) == (2, 5, "zpl", "olin")
 
 
+def test_a_whole_number_may_be_written_with_a_point(cloud: Cloud) -> None:
+    made = cloud.send(copies=2.0, priority=5.0, printer_id=float(cloud.rig.printer.serial))
+    assert (made["print_options"]["copies"], made["priority"]) == (2, 5)
+    cloud.refused(422, "POST", "/print-jobs", {"file_base64": ZPL64, "copies": 1.5})
+
+
 def test_a_job_knows_its_user(cloud: Cloud) -> None:
     token = cloud.call("POST", "/register", newcomer(), "").json["data"]
     cloud.people.lend(cloud.rig.printer, cloud.people.login("jane@shop.example", "long enough").organization_id)
@@ -567,6 +591,19 @@ def test_a_document_behind_a_url_is_fetched_for_the_computer_that_prints_it_once
         assert len(web.requests) == 1
         gone = cloud.send(file_base64=None, file_url=web.url("/nothing"), printer_id=2)
         assert "could not be fetched" in cloud.refused(404, "GET", f"/print-jobs/{gone['id']}/download")
+
+
+def test_a_file_on_the_disk_is_served_from_a_data_folder_with_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    cloud = Cloud(Path("data"))
+    data = b"^XA^FX" + b"x" * INLINE_MAX + b"^XZ"
+    job = cloud.form(data).json["data"]["print_job"]["id"]
+    answer = cloud.call("GET", f"/print-jobs/{job}/download")
+    assert (answer.status, answer.json) == (200, data)
+    cloud.rig.close()
 
 
 def test_a_printer_that_stands_still_hides_no_other_printers_jobs(cloud: Cloud) -> None:
@@ -786,7 +823,7 @@ def test_every_route_is_in_the_document_and_nothing_else_is(cloud: Cloud) -> Non
         for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }  # fmt: skip
     told = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
-    assert served == told == {(method, openapi_path(route)) for route in ROUTES for method in route.methods}
+    assert served == told == {(method, openapi.path(route.path)) for route in ROUTES for method in route.methods}
 
 
 def test_real_answers_are_as_the_document_says(cloud: Cloud) -> None:

@@ -375,10 +375,11 @@ def test_webhooks_answer_as_the_document_says(tour: Tour) -> None:
     tour.call(404, "POST", "/webhooks/{webhook_id}/test", webhook_id="wh_0")
     assert tour.call(200, "GET", "/webhooks/deliveries?limit=5")["total"] >= 1
     tour.call(422, "GET", "/webhooks/deliveries?state=lost")
-    tour.call(200, "PATCH", "/webhooks/{webhook_id}", {"active": False}, **hook)
-    tour.call(404, "PATCH", "/webhooks/{webhook_id}", {"active": False}, webhook_id="wh_0")
     again = "/webhooks/deliveries/{delivery_id}/again"
     tour.call(200, "POST", again, delivery_id=sent["id"])
+    tour.call(200, "PATCH", "/webhooks/{webhook_id}", {"active": False}, **hook)
+    tour.call(404, "PATCH", "/webhooks/{webhook_id}", {"active": False}, webhook_id="wh_0")
+    tour.call(409, "POST", again, delivery_id=sent["id"])
     tour.call(404, "POST", again, delivery_id="msg_0")
     tour.call(204, "DELETE", "/webhooks/{webhook_id}", **hook)
     tour.call(404, "DELETE", "/webhooks/{webhook_id}", **hook)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bridge.access.keys import KeyRing
+from bridge.access.keys import KeyRing, digest
 from bridge.access.office import KeyOffice
 from bridge.access.passwords import hashed, matches
 from bridge.access.people import GUESSES, SUB_ACCOUNTS, People
@@ -242,6 +242,54 @@ def test_tokens_long_over_are_swept_and_nothing_else(town: Town) -> None:
     assert town.people.sweep(now) == 0
     assert town.people.sweep(now + 31 * 86400) == 2
     assert [key.id for key in town.office.listing(TENANT)] == [kept.id]
+
+
+# ---- the ring ---------------------------------------------------------------------------------------------------
+
+
+def test_a_new_key_is_read_alone_and_a_reload_reads_what_others_wrote(town: Town) -> None:
+    text = "written by somebody else"
+    town.store.keys.add(TENANT, "stranger", digest(text), ["jobs"])
+    key, _, _ = town.office.create(TENANT, "till", ["jobs"])
+    town.token()
+    town.office.revoke(TENANT, key.id)
+    assert town.ring.find(text) is None
+    town.ring.reload()
+    assert town.ring.find(text) is not None
+
+
+def test_the_ring_is_after_every_change_what_a_new_one_would_be(town: Town) -> None:
+    """Keys that share an origin, tokens of a user, and an organization that comes and goes."""
+    page, other, tenant = "https://a.example", "https://b.example", TENANT
+    made = [town.office.create(tenant, name, ["jobs"], [page])[0].id for name in ("first", "second", "third")]
+    first, second, third = made
+    user, rest = town.ada(), town.people.create_user(tenant, name="Guest").id
+    for _ in range(4):
+        town.token(user)
+    town.token(rest, lifetime_s=3600)
+    changes: list[Callable[[], Any]] = [
+        lambda: town.office.bind(tenant, other, second),
+        lambda: town.office.change(tenant, first, origins=[other], scopes=["read"]),
+        lambda: town.office.unbind(tenant, other),
+        lambda: town.office.revoke(tenant, second),
+        lambda: town.people.trim_tokens(user, "olin", 2),
+        lambda: town.people.change_user(tenant, user, expires_at=time.time() + 3600),
+        lambda: town.people.change_user(tenant, user, expires_at=None),
+        lambda: town.people.change_organization(tenant, disabled=True),
+        lambda: town.token(rest),
+        lambda: town.people.change_organization(tenant, name="other"),
+        lambda: town.people.change_organization(tenant, disabled=False),
+        lambda: town.people.change_user(tenant, user, disabled=True),
+        lambda: town.people.delete_user(tenant, rest),
+        lambda: town.office.change(tenant, third, origins=[page], scopes=["print"]),
+        lambda: town.people.sweep(time.time()),
+    ]
+    seen = set()
+    for change in changes:
+        change()
+        assert vars(town.ring._now) == vars(KeyRing(town.store)._now)
+        seen.add(repr(sorted(town.ring._now.by_id.items())))
+    assert len(seen) > 8
 
 
 # ---- keys of other kinds ----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -20,12 +21,13 @@ from typing import Any
 import pytest
 
 from bridge.access.secrets import Secrets
+from bridge.cli.webhooks import EVENTS
 from bridge.errors import Conflict, Invalid, NotFound
 from bridge.model import Delivery, Event, Job, State, Webhook
 from bridge.outbound.places import FetchRules
 from bridge.report.shapes import Standard
 from bridge.report.webhooks import PER_ORGANIZATION, Courier, Hooks
-from tests.bridge.shop import Shop, until
+from tests.bridge.shop import Shop, together, until
 from tests.serving import ROOT
 
 OWN = 18_080
@@ -225,6 +227,45 @@ def test_a_new_secret_signs_beside_the_old_one(post: Post, receiver: Receiver) -
     assert json.loads(body)["type"] == "ping"
 
 
+def test_a_new_secret_that_is_sent_twice_does_not_push_the_old_one_out(post: Post) -> None:
+    """The answer to the first request got lost."""
+    hook, old = post.add("https://shop.example/hook")
+    for _ in range(2):
+        post.hooks.change(post.shop.org, hook.id, secret="the-new-secret")
+    assert post.secrets.get(hook.id) == ["the-new-secret", old]
+
+
+def test_of_two_new_secrets_at_once_none_is_lost(post: Post, tmp_path: Path) -> None:
+    hook, _ = post.add("https://shop.example/hook")
+    for number in range(5):
+        pair = [f"secret-{number}-a", f"secret-{number}-b"]
+        together(2, lambda i, pair=pair: post.hooks.change(post.shop.org, hook.id, secret=pair[i]))
+        assert sorted(post.secrets.get(hook.id)) == pair == sorted(Secrets(tmp_path).get(hook.id))
+
+
+def test_nothing_is_sent_that_nobody_signed(post: Post, receiver: Receiver) -> None:
+    """Its secrets.json was moved away."""
+    hook, _ = post.add(receiver.url)
+    post.secrets.put(hook.id, [])
+    post.courier.start()
+    post.hooks.ping(post.shop.org, hook.id)
+    until(lambda: post.log()[0].attempts > 0)
+    assert "secret" in post.log()[0].text and receiver.got == []
+
+
+def test_a_webhook_that_is_off_is_neither_tried_nor_promised_anything(post: Post, receiver: Receiver) -> None:
+    hook, _ = post.add(receiver.url)
+    sent = post.hooks.ping(post.shop.org, hook.id)
+    post.hooks.change(post.shop.org, hook.id, active=False)
+    for attempt in (
+        lambda: post.hooks.ping(post.shop.org, hook.id), lambda: post.hooks.redeliver(post.shop.org, sent.id),
+    ):  # fmt: skip
+        with pytest.raises(Conflict, match="is off"):
+            attempt()
+    post.hooks.change(post.shop.org, hook.id, active=True)
+    assert post.hooks.redeliver(post.shop.org, sent.id).state == "pending"
+
+
 def test_a_webhook_that_is_off_or_gone_is_told_nothing(post: Post, receiver: Receiver) -> None:
     off, _ = post.add(receiver.url)
     gone, _ = post.add(receiver.url)
@@ -247,6 +288,10 @@ def test_addresses_that_are_not_called(post: Post, url: str) -> None:
         post.add(url)
     assert error.value.field == "url" and error.value.remedy
     assert post.hooks.listing(post.shop.org) == []
+
+
+def test_the_command_line_names_every_event_there_is() -> None:
+    assert set(re.findall(r"[a-z.]+\.[a-z]+", EVENTS)) == Standard.events - {"ping"}
 
 
 @pytest.mark.parametrize(("events", "secret"), [((), None), (("job.stat",), None), (("all",), ""), (("all",), "ä")])
@@ -279,9 +324,10 @@ def test_secrets_are_in_a_file_for_the_owner_alone_and_not_in_the_database(post:
     assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
     assert secret.encode() in (tmp_path / "secrets.json").read_bytes()
     assert all(secret.encode() not in path.read_bytes() for path in tmp_path.glob("bridge.db*"))
-    (tmp_path / "secrets.json").write_text("{")
-    with pytest.raises(ValueError, match="secrets.json cannot be read"):
-        Secrets(tmp_path)
+    for broken in ("{", "[]", '{"a": "text"}', '{"a": [1]}'):
+        (tmp_path / "secrets.json").write_text(broken)
+        with pytest.raises(ValueError, match="secrets.json cannot be read"):
+            Secrets(tmp_path)
 
 
 # -- receivers that are slow, silent, or say odd things

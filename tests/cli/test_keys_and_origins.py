@@ -87,6 +87,7 @@ def test_an_origin_gets_a_key_of_its_own(counter: Counter) -> None:
     assert counter.does("origins", "--json").json["origins"][0]["origin"] == SHOP
     counter.does("origins", "remove", SHOP)
     assert opens(counter, key, SHOP) == 403
+    assert opens(counter, key) == 401  # nor does it open anything for programs
     assert SHOP not in counter.does("origins", "list").out
 
 

@@ -55,7 +55,8 @@ def test_an_organization_is_changed_by_name_or_the_beginning_of_its_id(counter: 
     assert org(counter, "Till 9")["parent"] == "shop-nine"
     assert "what is to change" in counter.refuses(2, "orgs", "change", "Shop 10")
     assert "print-bridge orgs" in counter.refuses(1, "orgs", "off", "nobody")
-    counter.refuses(1, "orgs", "change", "Shop 10", "--quota", "many")
+    for quota in ("many", "-1"):
+        counter.refuses(2, "orgs", "change", "Shop 10", "--quota", quota)
 
 
 def test_a_printer_is_shared_and_no_longer(counter: Counter, branch: str) -> None:

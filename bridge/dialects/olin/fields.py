@@ -79,9 +79,15 @@ def _message(value: Any) -> str:
 def _whole(value: Any) -> int:
     if isinstance(value, str) and re.fullmatch(rf"\s*-?[0-9]{{1,{_DIGITS_MAX}}}\s*", value, re.ASCII):
         value = int(value)
+    value = _pointless(value)
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 10**_DIGITS_MAX:
         raise ValueError("must be a whole number")
     return value
+
+
+def _pointless(value: Any) -> Any:
+    """2 for 2.0: JSON has one kind of number, and PHP writes what it divided like that."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _between(value: Any, least: int, most: int) -> int:
@@ -101,6 +107,7 @@ def _flag(value: Any) -> bool:
 
 def _which(value: Any) -> str:
     """Of a printer: its number, or its id as a text."""
+    value = _pointless(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_DIGITS_MAX:
         return str(value)
     if not isinstance(value, str):

@@ -16,13 +16,14 @@ from flask import Response, request, send_file
 
 from bridge import printers as shared
 from bridge.dialects.olin import printers, words
-from bridge.dialects.olin.route import House, answered, idempotency_key, number_of
+from bridge.dialects.olin.route import House, answered, number_of
 from bridge.dialects.olin.submission import download_url, printer_number, told, user_number
 from bridge.dialects.olin.testpage import test_page
 from bridge.dialects.olin.wishes import JobsQuery, NewStatus, Nothing, PendingQuery
 from bridge.dialects.olin.words import CANCELLED, COMPLETED, FAILED, PROCESSING, STATUS
 from bridge.errors import Conflict, Invalid, NotFound
 from bridge.intake.fetch import FetchFailed
+from bridge.intake.idempotency import idempotency_key
 from bridge.model import WAITING, Device, Grants, Inline, Job, JobRequest, Principal, State
 from bridge.store.jobs import KeyReused
 from bridge.store.made import Making
@@ -141,7 +142,8 @@ def download(house: House, who: Principal, wish: Nothing, job_id: str) -> Respon
         raise _no_file()
     kind = _TYPES.get(job.kind or "") or _ENDINGS.get(Path(job.title).suffix.lower()) or "application/octet-stream"
     body = house.desk.store.jobs.body(job.organization_id, job.id)
-    file = io.BytesIO(body) if body is not None else house.desk.store.spool.document(job.id)
+    # Absolute: Flask looks for a relative path in its own folder, and --data may be relative.
+    file = io.BytesIO(body) if body is not None else house.desk.store.spool.document(job.id).absolute()
     name = job.title.replace("/", "_").replace("\\", "_")
     try:
         return send_file(file, kind, as_attachment=True, download_name=name, conditional=False, etag=False)

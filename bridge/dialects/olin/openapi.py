@@ -8,19 +8,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, jsonify
-from pydantic import TypeAdapter
 
 from bridge import VERSION
 from bridge.dialects.olin import answers
 from bridge.dialects.olin.fields import Fields
 from bridge.dialects.olin.wishes import Nothing, PrintOptions, SeenPrinter
+from bridge.intake import openapi
+from bridge.intake.idempotency import PARAMETER
 
 if TYPE_CHECKING:
     from bridge.dialects.olin.route import House, Route
 
-JSON = "application/json"
 BYTES = "application/octet-stream"
-_REF = "#/components/schemas/{model}"
 _DESCRIPTION = """The API of Olin Cloud Print, served by a print-bridge. Every refusal is
 `{"success": false, "message", "errors"?}`. Numbers and booleans may also be sent as text, as forms do."""
 _PATH_WORDS = {
@@ -28,12 +27,6 @@ _PATH_WORDS = {
     "job_id": ("number of a print job", "123"),
 }
 _TOLD = {200: "Done.", 201: "Made."}
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key", "in": "header", "required": False,
-    "description": "Of your choice. Repeat a request with the same key and body after a lost answer, and you get what "
-    "was made first, with status 200.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-}  # fmt: skip
 
 
 def show(house: House, wish: Nothing) -> Response:
@@ -49,7 +42,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in ROUTES:
         for method in route.methods:
-            paths.setdefault(openapi_path(route), {})[method.lower()] = _operation(route, method)
+            paths.setdefault(openapi.path(route.path), {})[method.lower()] = _operation(route, method)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Olin Cloud Print, by print-bridge", "version": VERSION,
@@ -60,15 +53,12 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": _schemas(ROUTES),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "The API token."}},
-            "parameters": {"IdempotencyKey": _IDEMPOTENCY_KEY},
-            "responses": {"Failure": {"description": "Why not.", "content": _json(_ref(answers.Failure))}},
+            "parameters": {"IdempotencyKey": PARAMETER},
+            "responses": {
+                "Failure": {"description": "Why not.", "content": openapi.as_json(openapi.ref(answers.Failure))}
+            },
         },
     }  # fmt: skip
-
-
-def openapi_path(route: Route) -> str:
-    """A path in OpenAPI's spelling: /print-jobs/{job_id}."""
-    return re.sub(r"<(\w+)>", r"{\1}", route.path)
 
 
 def _operation(route: Route, method: str) -> dict[str, Any]:
@@ -101,16 +91,13 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
     if route.creates:
         yield {"$ref": "#/components/parameters/IdempotencyKey"}
     if "GET" in route.methods:
-        for name, words in _tidy(route.wish.model_json_schema()).get("properties", {}).items():
+        for name, words in openapi.tidy(route.wish.model_json_schema()).get("properties", {}).items():
             ways = [way for way in words.get("anyOf", ()) if way != {"type": "null"}] or [words]
             yield {"name": name, "in": "query", "required": False, "schema": ways[0]}
 
 
 def _taken(route: Route) -> dict[str, Any]:
-    content = _json(_ref(route.wish))
-    examples = route.wish.model_config.get("json_schema_extra")
-    if isinstance(examples, dict) and isinstance(found := examples.get("examples"), list):
-        content[JSON]["examples"] = {f"example {number}": {"value": value} for number, value in enumerate(found, 1)}
+    content = openapi.with_examples(route.wish)
     if route.reads:
         content["multipart/form-data"] = {"schema": _form(route.wish)}
     return content
@@ -118,9 +105,9 @@ def _taken(route: Route) -> dict[str, Any]:
 
 def _form(wish: type[Fields]) -> dict[str, Any]:
     """POST print-jobs as a form: options in brackets."""
-    flat = dict(_tidy(wish.model_json_schema())["properties"])
+    flat = dict(openapi.tidy(wish.model_json_schema())["properties"])
     flat.pop("print_options")
-    options = _tidy(PrintOptions.model_json_schema())["properties"]
+    options = openapi.tidy(PrintOptions.model_json_schema())["properties"]
     flat |= {f"print_options[{name}]": words for name, words in options.items() if name != "copies"}
     return {"type": "object", "properties": flat}
 
@@ -128,39 +115,11 @@ def _form(wish: type[Fields]) -> dict[str, Any]:
 def _given(route: Route) -> dict[str, Any]:
     if isinstance(route.gives, str):
         return {route.gives: {"schema": {"type": "string", "contentMediaType": BYTES}}}
-    return _json(_ref(route.gives))
-
-
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {JSON: {"schema": schema}}
-
-
-def _ref(model: type) -> dict[str, Any]:
-    return {"$ref": _REF.format(model=model.__name__)}
+    return openapi.as_json(openapi.ref(route.gives))
 
 
 def _schemas(routes: tuple[Route, ...]) -> dict[str, Any]:
     """Every class some route takes or gives, by its name, with those inside it."""
     taken = {route.wish for route in routes if "GET" not in route.methods and route.wish is not Nothing}
     given = {route.gives for route in routes if isinstance(route.gives, type)}
-    wanted = sorted({*taken, *given, answers.Failure, SeenPrinter}, key=lambda model: model.__name__)
-    schemas, inner = TypeAdapter.json_schemas(
-        [(model.__name__, "validation", TypeAdapter(model)) for model in wanted], ref_template=_REF
-    )
-    found = dict(inner.get("$defs", {}))
-    for (name, _), schema in schemas.items():
-        if "$ref" not in schema:
-            found[str(name)] = schema
-    return {name: _tidy(found[name]) for name in sorted(found)}
-
-
-def _tidy(schema: Any) -> Any:
-    """Without the titles that pydantic makes of the names, and on one line."""
-    if isinstance(schema, list):
-        return [_tidy(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    tidy = {name: _tidy(value) for name, value in schema.items() if name != "title" or isinstance(value, dict)}
-    if isinstance(tidy.get("description"), str):
-        tidy["description"] = " ".join(tidy["description"].split())
-    return tidy
+    return openapi.schemas({*taken, *given, answers.Failure, SeenPrinter})

@@ -17,8 +17,7 @@ from bridge.dialects import Desk
 from bridge.dialects.olin.fields import Fields
 from bridge.dialects.olin.wishes import Nothing
 from bridge.dialects.olin.words import plan_of
-from bridge.errors import Forbidden, Invalid, TooMany, Unavailable
-from bridge.intake.accept import KEY_MAX
+from bridge.errors import Forbidden, TooMany, Unavailable
 from bridge.intake.body import parameters
 from bridge.model import Organization, Principal
 
@@ -173,15 +172,6 @@ def answered(message: str, data: Any = None, status: int = 200, /, **beside: Any
     response = jsonify({"success": True, "message": message, "data": data, **beside})
     response.status_code = status
     return response
-
-
-def idempotency_key() -> str | None:
-    """The header, None when it was not sent. Raises Invalid."""
-    key: str | None = request.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= KEY_MAX:
-        raise Invalid(f"an Idempotency-Key has 1 to {KEY_MAX} characters", field="Idempotency-Key",
-                      remedy="send a UUID, or the number of the order")  # fmt: skip
-    return key
 
 
 def number_of(text: str) -> int | None:

@@ -15,11 +15,12 @@ from urllib.parse import unquote, urlsplit
 from flask import Response, request, url_for
 
 from bridge.dialects.olin import printers, words
-from bridge.dialects.olin.route import House, answered, idempotency_key
+from bridge.dialects.olin.route import House, answered
 from bridge.dialects.olin.wishes import PAPERS, NewJob, PrintOptions
 from bridge.errors import BadRequest, Invalid, NotFound, TooLarge
 from bridge.intake.body import parameters, read_json
 from bridge.intake.detect import HEAD, RAW
+from bridge.intake.idempotency import idempotency_key
 from bridge.model import Device, Document, Inline, Job, JobRequest, Principal, Upload, Url
 from bridge.store.jobs import INLINE_MAX
 
