@@ -1,4 +1,4 @@
-"""The doors a web page could try, knocked at with raw sockets on a real serve (promises.md 1.1-1.3: S02, S04, S05).
+"""The doors a web page could try, knocked at with raw sockets on a real serve (promises.md 1.1-1.3: S02 to S05).
 
 tests/bridge/test_server.py asks the same of a small dialect; here it is every real route and every real row.
 tests/test_browser.py is the same seen from inside a browser.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import pytest
 from flask import Flask
 
@@ -291,6 +292,18 @@ def test_a_private_network_preflight_is_answered_for_the_allowed_origin_only(bri
         for path in ("/v1/jobs", "/v1/hello", "/api/jobs/create", "/"):
             answer = ask(bridge, "OPTIONS", path, {"Origin": origin, **PRIVATE})
             assert (answer.status, cors(answer)) == (403, {})
+
+
+# ---- who can connect at all (S03) -------------------------------------------------------------------------------
+
+
+def test_nobody_from_elsewhere_can_connect_unless_somebody_said_so(bridge: Serve) -> None:
+    assert bridge.process is not None
+    open_to = psutil.Process(bridge.process.pid).net_connections("inet")
+    listening = {line.laddr.ip for line in open_to if line.status == psutil.CONN_LISTEN}
+    ports = {line.laddr.port for line in open_to if line.status == psutil.CONN_LISTEN}
+    assert listening <= {"127.0.0.1", "::1"} and "127.0.0.1" in listening
+    assert bridge.port in ports and len(ports) == 2  # that of the WebSockets is the other one
 
 
 # ---- Host (S04) -------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.bridge.papers import shipping_label
 from tests.fake.printer import FakePrinter
@@ -26,7 +27,8 @@ from tests.serving import Serve, b64, printer
 
 TOLD = [
     "/v1/hello", "/v1/openapi.json", "/v1/health", "/v1/events?after=0&limit=500", "/v1/jobs?limit=500", "/v1/printers",
-    "/v1/keys", "/v1/origins", "/v1/metrics",
+    "/v1/keys", "/v1/origins", "/v1/metrics", "/v1/users", "/v1/webhooks/deliveries", "/v1/organizations",
+    "/printcloud/api/computers", "/olin/api/printers",
 ]  # fmt: skip
 
 
@@ -69,13 +71,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Everything that carries a secret, once; then what the bridge tells of itself, and its end."""
     folder = tmp_path_factory.mktemp("canary")
     marks = Marks()
-    config = clouds(marks) + key_file(marks, folder) + '[server]\nlog_level = "debug"\n[limits]\nfetch_s = 1\n'
+    server = '[server]\nlog_level = "debug"\nregistration = true\nws_port = 0\n[limits]\nfetch_s = 1\n'
+    config = clouds(marks) + key_file(marks, folder) + server
     with FakePrinter() as dock, Web() as web, Serve(folder / "data", config + printer("dock", dock.uri)) as bridge:
         marks.also("first key", bridge.key)
         marks.also("first key in Basic", b64(f"{bridge.organization_id}:{bridge.key}".encode()))
         show_keys(bridge, marks)
         speak_badly(bridge, marks)
-        credentials = set(marks.made)
+        meet_people(bridge, marks)
+        hook(bridge, web, marks)
+        credentials = set(marks.made) - {"query of a webhook"}
         jobs = {**fetch(bridge, web, marks), **post_documents(bridge, marks)}
         told = {path: asked(bridge, path) for path in [*TOLD, *(f"/v1/jobs/{job}" for job in jobs.values())]}
         texts = {name: bridge.job(job)["text"] for name, job in jobs.items()}
@@ -150,6 +155,67 @@ def speak_badly(bridge: Serve, marks: Marks) -> None:
                 pass
 
 
+def meet_people(bridge: Serve, marks: Marks) -> None:
+    """Passwords, PINs, cards and tokens of people, in every API that has them: right, wrong and out of place."""
+    new, nobody = marks.new, {"Authorization": ""}
+    mail, password = "ann@canary.example", new("password")
+    words = {"name": "Ann", "email": mail, "password": password, "pin": new("PIN"), "role": "admin"}
+    ann = bridge.call("POST", "/v1/users", words).json["id"]
+    card = bridge.call("POST", f"/v1/users/{ann}/cards", {"number": new("card")})
+    other = {"password": new("password without a name"), "pin": new("PIN without a name")}
+    taken = bridge.call("POST", "/v1/users", {**words, **other})
+    assert (card.status, taken.status) == (201, 409)
+    for path in ("/olin/api/login", "/printcloud/api/client/login", "/api/auth/login"):
+        for body in ({"email": mail, "password": new(f"wrong password at {path}")},
+                     {"email": mail, "password": [new(f"odd password at {path}")]},
+                     {"user": mail, "passwort": new(f"password under another name at {path}")}):  # fmt: skip
+            assert bridge.call("POST", path, body, nobody).status in (400, 401, 422), path
+        bridge.call("POST", path, f'{{"email": "{mail}", "password": "{new(f"broken body at {path}")}'.encode(), nobody)
+        bridge.call("POST", f"{path}?password={new(f'query at {path}')}", {"email": mail}, nobody)
+    login = {"email": mail, "password": password}
+    token = bridge.call("POST", "/olin/api/login", login, nobody).json["data"]["token"]
+    marks.also("Olin token", token.partition("|")[2])
+    logged_in = bridge.call("POST", "/printcloud/api/client/login", {**login, "computerName": "till"}, nobody).json
+    words = {"description": "x", "permission": "full"}
+    made = bridge.call("POST", "/printcloud/api/account/apikeys", words, {"Authorization": f"Bearer {bridge.key}"}).json
+    account = {"name": "Bo", "email": "bo@canary.example", "password": new("password of an account")}
+    account["password_confirmation"] = account["password"]
+    at_home = bridge.call("POST", "/olin/api/register", account, nobody).json["data"]["token"]
+    marks.also("Olin token of an account", at_home.partition("|")[2])
+    for parent in (new("wrong parent_api_key"), bridge.key):
+        bridge.call("POST", "/olin/api/register", {**account, "parent_api_key": parent}, nobody)
+    for name, key in {"PrintCloud key of a login": logged_in["apiKey"], "PrintCloud key": made["key"]}.items():
+        marks.also(name, key)
+        basic = marks.also(f"{name} in Basic", b64(f"{key}:".encode()))
+        assert bridge.call("GET", "/printcloud/api/printers", headers={"Authorization": f"Basic {basic}"}).status == 200
+    for key in (token, at_home, f"{new('wrong Olin number')}|{new('wrong Olin token')}"):
+        bridge.call("GET", "/olin/api/user", headers={"Authorization": f"Bearer {key}"})
+    url = bridge.call("GET", "/v1/hello").json["ws"]
+    for key in (made["key"], new("wrong key at the WebSocket")):
+        with connect(url) as line:
+            line.send(json.dumps({"type": "auth", "apiKey": key, "computerName": "till-2"}))
+            line.recv(timeout=10)
+    with connect(url) as line:
+        line.send(f'{{"type": "auth", "apiKey": "{new("broken message at the WebSocket")}')
+        line.recv(timeout=10)
+
+
+def hook(bridge: Serve, web: Web, marks: Marks) -> None:
+    """Webhooks with secrets of their own, called once each where nobody takes the call."""
+    own = marks.new("webhook secret")
+    url = f"{web.url('/hook')}?key={marks.new('query of a webhook')}"
+    words = {"url": url, "events": ["all"], "secret": own}
+    ours = bridge.call("POST", "/v1/webhooks", words)
+    made = bridge.call("POST", "/v1/webhooks", {"url": url, "events": ["all"]}).json
+    marks.also("webhook secret that was made", made["secret"])
+    theirs = {"url": url, "secret": marks.new("PrintCloud webhook secret"), "events": ["job.state"]}
+    theirs_made = bridge.call("POST", "/printcloud/api/webhooks", theirs, {"Authorization": f"Bearer {bridge.key}"})
+    assert (ours.status, theirs_made.status) == (201, 201), (ours, theirs_made)
+    for webhook in (ours.json["id"], made["id"]):
+        assert bridge.call("POST", f"/v1/webhooks/{webhook}/test").status == 201
+    bridge.call("POST", "/v1/webhooks", {**words, "secret": [marks.new("odd webhook secret")]})
+
+
 def fetch(bridge: Serve, web: Web, marks: Marks) -> dict[str, str]:
     """Documents from signed addresses: the id of the job of each."""
     web.serve("/good.zpl", b"^XA^FDgood^FS^XZ")
@@ -203,7 +269,7 @@ def post_documents(bridge: Serve, marks: Marks) -> dict[str, str]:
 
 
 def asked(bridge: Serve, path: str) -> bytes:
-    answer = bridge.call("GET", path)
+    answer = bridge.call("GET", path, headers={"Authorization": f"Bearer {bridge.key}"})
     assert answer.status == 200, (path, answer)
     return answer.data
 
@@ -217,7 +283,7 @@ def unpacked(bridge: Serve) -> bytes:
 def test_the_run_was_a_whole_one(run: Run) -> None:
     """Otherwise finding nothing would prove nothing."""
     written = run.bridge.log.read_text()
-    assert len(run.marks.made) > 80
+    assert len(run.marks.made) > 120
     for sign in ("DEBUG", "GET '/v1/health' -> 200", " -> 401 in", " -> 400", "delivered", "http 404 from", "[[cloud"):
         assert sign in written, sign
 
@@ -233,6 +299,13 @@ def test_no_secret_is_in_what_the_bridge_tells_of_itself(run: Run) -> None:
     assert {path: found for path, data in run.told.items() if (found := run.marks.found(data))} == {}
 
 
+def test_nobody_else_may_read_anything_in_the_data_folder(run: Run) -> None:
+    """promises.md S29."""
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [run.bridge.folder, *run.bridge.folder.rglob("*")]}
+    assert len(modes) > 10
+    assert {path.name: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
+
+
 def test_a_job_names_the_host_and_the_path_of_its_address_and_no_more(run: Run) -> None:
     paths = {"gone": "/gone", "hangs": "/hangs", "moved": "/gone", "astray": "/astray", "round": "/round"}
     for name, path in paths.items():
@@ -243,10 +316,10 @@ def test_a_job_names_the_host_and_the_path_of_its_address_and_no_more(run: Run) 
 
 def test_no_key_and_no_password_of_a_cloud_is_in_the_database(run: Run) -> None:
     secret = set(run.marks.made) - run.kept
-    # These two are what a person or a program reads a secret in, for the owner's eyes only.
-    meant = {"credentials.json", "config.last-good.toml"}
+    # These are what a person or a program reads a secret in, for the owner's eyes only.
+    meant = {"credentials.json", "config.last-good.toml", "secrets.json"}
     files = [path for path in run.bridge.folder.rglob("*") if path.is_file() and path.name not in meant]
-    assert {stat.S_IMODE(path.stat().st_mode) for path in run.bridge.folder.rglob("*.toml")} <= {0o600}
+    assert {stat.S_IMODE((run.bridge.folder / name).stat().st_mode) for name in meant} == {0o600}
     assert any(path.name == "bridge.db" for path in files)
     assert {path.name: found for path in files if (found := run.marks.found(path.read_bytes(), secret))} == {}
 

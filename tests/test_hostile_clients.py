@@ -115,6 +115,39 @@ def flood(target: Target, go: Event) -> None:
     _again_and_again(8, once, go)
 
 
+def tiny_chunks(target: Target, go: Event) -> None:
+    """20 bodies in chunks of one byte, as fast as they are taken: six bytes to look at for each."""
+    head = target.head("POST /v1/jobs", "Transfer-Encoding: chunked")
+    _pour(target, 20, head, b"1\r\na\r\n" * 10_000, go)
+
+
+def endless_chunk_line(target: Target, go: Event) -> None:
+    """20 bodies whose first chunk never gets to the end of its size."""
+    head = target.head("POST /v1/jobs", "Transfer-Encoding: chunked")
+    _pour(target, 20, head + b"1;", b"x" * 60_000, go)
+
+
+def blank_lines(target: Target, go: Event) -> None:
+    """20 connections full of nothing but blank lines."""
+    _pour(target, 20, b"", b"\r\n" * 30_000, go)
+
+
+def blank_lines_now_and_then(target: Target, go: Event) -> None:
+    """250 connections, more than there are places, that say nothing but are never silent."""
+    _besiege(target, 250, lambda line: None, go, drip=b"\r\n\r\n")
+
+
+def _pour(target: Target, lines: int, head: bytes, body: bytes, go: Event) -> None:
+    def once(_: int) -> None:
+        with target.connect() as line, suppress(OSError):
+            line.sendall(head)
+            go.set()
+            while True:
+                line.sendall(body)
+
+    _again_and_again(lines, once, go)
+
+
 def _besiege(
     target: Target, places: int, begin: Callable[[socket.socket], None], go: Event, *,
     drip: bytes = b"", rcvbuf: int | None = None, come_back: bool = True,
@@ -159,7 +192,8 @@ def _again_and_again(threads: int, once: Callable[[int], None], go: Event) -> No
 
 
 ATTACKS = [half_bodies, half_bodies_of_strangers, dripping_headers, dripping_bodies, idle_connections, never_read,
-           deaf_listeners, huge_headers, flood]  # fmt: skip
+           deaf_listeners, huge_headers, flood, tiny_chunks, endless_chunk_line, blank_lines,
+           blank_lines_now_and_then]  # fmt: skip
 
 
 # ---- the bridge -------------------------------------------------------------------------------------------------

@@ -19,9 +19,12 @@ from bridge.errors import BadRequest, TooLarge
 
 MAX_DEPTH = 32  # levels of objects and arrays
 MAX_DIGITS = 64  # of one integer; Python itself refuses above 4,300, and only after it got expensive
+MAX_VALUES = 100_000  # in one document; an empty object is 3 bytes of a body and 64 of memory
+FIELDS_MAX = 1_000  # of a form; Werkzeug's own limit, which it knows for one of the two kinds of forms only
 
 # Possessive (*+): each of these looks at every character once, whatever it is given.
-_NO_BRACKETS = re.compile(r'(?:[^][{}"]++|"(?:[^"\\]++|\\.)*+"?)++', re.DOTALL)
+_NO_MARKS = re.compile(r'(?:[^][{},"]++|"(?:[^"\\]++|\\.)*+"?)++', re.DOTALL)
+_LEVELS = {"[": 1, "{": 1, "]": -1, "}": -1, ",": 0}
 _SPACE = re.compile(r"[ \t\n\r]*+")
 _SPACE_AND_COMMENTS = re.compile(r"(?:[ \t\n\r\f\v\xa0\ufeff]++|//[^\n\r]*+|/\*(?:[^*]++|\*(?!/))*+\*/)*+")
 _UNCLOSED_KEY = re.compile(r'"([A-Za-z0-9_.-]{1,64})[ \t]*+:')
@@ -41,7 +44,8 @@ def read_json(data: bytes, *, lenient: bool = False, what: str = "the body") -> 
     """The value of a JSON document in UTF-8. Raises BadRequest, with line and column of `data`; nothing else.
 
     Refused in both modes: NaN and Infinity, numbers beyond a double, integers of more than 64 digits, a key given
-    twice, more than 32 levels, half a surrogate pair. Lenient: see the head of this file. what: for the error's text.
+    twice, more than 32 levels or 100,000 values, half a surrogate pair. Lenient: see the head of this file. what: for
+    the error's text.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -63,9 +67,14 @@ def parameters(request: Request, *, lenient: bool = False) -> dict[str, Any]:
     try:
         return {**query, **_body(request, lenient)}
     except RequestEntityTooLarge as error:
-        raise TooLarge("the body is too large", remedy="send less, or a link to the document") from error
+        raise _too_large() from error
     except HTTPException as error:
         raise BadRequest(f"the body cannot be read: {error.description}") from error
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"the body is too large, or a form of more than {FIELDS_MAX:,} fields",
+                    remedy="send less, or a link to the document")  # fmt: skip
 
 
 def _body(request: Request, lenient: bool) -> dict[str, Any]:
@@ -73,6 +82,8 @@ def _body(request: Request, lenient: bool) -> dict[str, Any]:
         return _trimmed({name: values[-1] for name, values in request.form.lists()})
     data = request.get_data(cache=True)  # kept: a form is read from the same bytes
     if request.mimetype == "application/x-www-form-urlencoded" and data.lstrip()[:1] not in (b"{", b"["):
+        if data.count(b"&") >= FIELDS_MAX:
+            raise _too_large()
         return _trimmed({name: values[-1] for name, values in request.form.lists()})
     if not data.strip():
         return {}
@@ -96,15 +107,15 @@ def _trimmed(given: dict[str, Any]) -> dict[str, Any]:
 
 def _at_once(text: str) -> Any:
     """json.loads, with its traps closed first. Raises ValueError for all that it cannot vouch for."""
-    if _depth(text) > MAX_DEPTH or _ESCAPED_SURROGATE.search(text):
+    marks = "".join(_NO_MARKS.split(text, MAX_VALUES))
+    if len(marks) > MAX_VALUES or _depth(marks) > MAX_DEPTH or _ESCAPED_SURROGATE.search(text):
         raise _Refused
     return _STRICT.decode(text)
 
 
-def _depth(text: str) -> int:
-    """How deep the brackets outside strings go, without following them there."""
-    brackets = _NO_BRACKETS.sub("", text)
-    return max(accumulate(1 if b in "[{" else -1 for b in brackets), default=0)
+def _depth(marks: str) -> int:
+    """How deep these brackets go, without following them there."""
+    return max(accumulate(_LEVELS[mark] for mark in marks), default=0)
 
 
 def _integer(digits: str) -> int:
@@ -151,6 +162,7 @@ class _Reader:
         self._text = text
         self._what = what
         self._at = 0
+        self._values = 0
         self._lenient = lenient
         self._blank = _SPACE_AND_COMMENTS if lenient else _SPACE
         self._scalars = _SCALARS[lenient]
@@ -180,6 +192,9 @@ class _Reader:
 
     def _value(self, depth: int) -> Any:
         first = self._next()
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise self._wrong(f"more than {MAX_VALUES:,} values")
         if first not in ("{", "["):
             return self._scalar()
         if depth == MAX_DEPTH:

@@ -37,7 +37,10 @@ PRIVATE = [  # RFC 1918, RFC 6598 (carrier NAT), RFC 4193, RFC 3879 (site-local)
     ipaddress.ip_network(n)
     for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fec0::/10")
 ]
-V4_IN_V6 = [ipaddress.ip_network(n) for n in ("::ffff:0:0/96", "64:ff9b::/96", "::/96")]  # RFC 4291, 6052, 4291
+V4_IN_V6 = [  # RFC 4291, 2765, 6052, 8215, 4291
+    ipaddress.ip_network(n)
+    for n in ("::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "::/96")
+]
 
 
 @dataclass(frozen=True, slots=True)

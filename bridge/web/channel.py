@@ -16,13 +16,14 @@ from typing import Any
 
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
+from waitress.utilities import BadRequest as Garbled
 from waitress.utilities import Error
 
 from bridge.errors import BadRequest, BridgeError, Internal, Unauthorized
-from bridge.web.guard import FORWARDED, too_large
+from bridge.web.guard import FORWARDED, STRANGER_BODY_MAX, too_large
 from bridge.web.mounts import JSON, Mounts
 from bridge.web.parking import PARK, Guest
 
@@ -30,9 +31,10 @@ log = logging.getLogger(__name__)
 
 KERNEL_BUFFER = 128 * 1024  # bytes; by itself the kernel would hold megabytes for each caller that reads nothing
 UNREAD_MAX = 256 * 1024  # bytes of answers a caller may leave unread and still be answered further requests
+BITE = 4 * 1024  # bytes read at a time, unless they can only be a body: what heads and chunks cost is work for the loop
+CHUNKING_MAX = 64 * 1024  # bytes that the chunks of a body may cost, beyond as many as are in them
 PIPELINED_MAX = 8  # requests sent ahead of their turn; more, and the connection ends with the next answer
 LINGER_S = 5.0  # how long a refused caller may go on sending into the void
-STRANGER_BODY_MAX = 64 * 1024  # bytes; smaller ones go to the guard, whose refusals fit better
 IN_MEMORY_MAX = 4 * 1024 * 1024  # bytes of one body; waitress itself goes to a temporary file after 512 kB
 ALL_IN_MEMORY_MAX = 16 * 1024 * 1024  # of all such bodies at a time
 _CREDENTIALS = frozenset({"AUTHORIZATION", "X_API_KEY"})
@@ -44,6 +46,13 @@ class NoKey(Error):  # type: ignore[misc]
 
     code = 401
     reason = "Unauthorized"
+
+
+class NotThatMuch(Error):  # type: ignore[misc]
+    """A large body where none is asked for."""
+
+    code = 413
+    reason = "Content Too Large"
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
@@ -68,7 +77,9 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         in_head = self.body_rcv is None
         consumed: int = super().received(data)
         if self.error is None and self._is_a_strangers(max(self.content_length, self.body_bytes_received)):
-            self.error, self.completed = NoKey("no API key"), True
+            self.error, self.completed = (NotThatMuch if self._is_public() else NoKey)("from a stranger"), True
+        if self.error is None and self.chunked and not in_head and self._is_mostly_chunking():
+            self.error, self.completed = Garbled("the chunks are too small"), True
         if in_head and self.body_rcv is not None and self.error is None:
             self._keep_in_memory()
         if self.error is not None:
@@ -78,6 +89,22 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
                 self.target = _target(before + data)
         return consumed
 
+    def parse_header(self, header_plus: bytes) -> None:
+        """Refuse what a proxy in front of us might see the end of elsewhere (RFC 9112 6.1 and 6.3)."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # of int(), for more digits than Python cares to read
+            raise ParsingError("Content-Length is invalid") from error
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            raise ParsingError("Content-Length and Transfer-Encoding do not go together")
+        if "TRANSFER_ENCODING" in self.headers:  # waitress reads it in HTTP/1.1 only, and leaves it there otherwise
+            raise ParsingError("Transfer-Encoding needs HTTP/1.1")
+
+    def _is_mostly_chunking(self) -> bool:
+        """Whether what is around the chunks outweighs the body: a chunk of one byte is as much work as any other."""
+        body = len(self.body_rcv)
+        return bool(self.body_bytes_received - body > CHUNKING_MAX + body)
+
     def _keep_in_memory(self) -> None:
         """A job of a megabyte is written to the disk once, by intake, not also to a temporary file."""
         size = self.content_length
@@ -86,11 +113,15 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
             self.body_rcv.getbuf().overflow = size + 1
 
     def _is_a_strangers(self, body: int) -> bool:
-        """Whether a body of so many bytes is refused for want of a key; whether a key is right the guard finds out."""
-        if body <= STRANGER_BODY_MAX or not _CREDENTIALS.isdisjoint(self.headers):
-            return False
+        """Whether so many bytes come without a key; smaller bodies go to the guard, whose refusals fit better.
+
+        Whether a key is right, or needed, the guard finds out.
+        """
+        return body > STRANGER_BODY_MAX and _CREDENTIALS.isdisjoint(self.headers)
+
+    def _is_public(self) -> bool:
         mount = self._mounts.owner(self.path)
-        return mount is None or self.command not in mount.public.methods(self.path[len(mount.prefix) :])
+        return mount is not None and self.command in mount.public.methods(self.path[len(mount.prefix) :])
 
 
 def _target(head: bytes) -> str:
@@ -159,6 +190,7 @@ class Refusal(ErrorTask):  # type: ignore[misc]
             }.items()
         )  # fmt: skip
         log.debug("%s %r -> %d", getattr(asked, "command", "?"), path, failure.code)
+        self.request.headers["CONNECTION"] = "close"  # or HTTP/1.0 would be told that it may go on
         self.set_close_on_finish()
         self.content_length = len(refusal.body)
         self.write(b"" if getattr(asked, "command", "") == "HEAD" else refusal.body)
@@ -167,7 +199,7 @@ class Refusal(ErrorTask):  # type: ignore[misc]
 def _in_our_words(failure: Any, server: Listener) -> BridgeError:
     """waitress's Error as one of ours, with its status."""
     if failure.code == 413:
-        return too_large(server.body_max)
+        return too_large(STRANGER_BODY_MAX if isinstance(failure, NotThatMuch) else server.body_max)
     error: BridgeError
     if failure.code == 401:
         return Unauthorized("the request carries no API key", remedy="send it as Authorization: Bearer KEY")
@@ -194,6 +226,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     _linger_until = 0.0  # time.monotonic(); 0: not lingering
     _began = 0.0  # time.monotonic() of the first byte of the request that is not complete yet
     _moved = 0.0  # time.monotonic() at which a byte last went either way
+    _moved_before = 0.0  # and the time before that
 
     def parser_class(self, adj: Any) -> Parser:
         """What waitress calls for each request."""
@@ -206,7 +239,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     @last_activity.setter
     def last_activity(self, wall_clock: float) -> None:
-        self._moved = time.monotonic()
+        self._moved_before, self._moved = self._moved, time.monotonic()
 
     def service(self) -> None:
         if self.total_outbufs_len > UNREAD_MAX:
@@ -249,6 +282,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         except OSError:
             self.will_close = True  # the caller is gone already
 
+    def recv(self, most: int) -> bytes:
+        """All that is there of a body whose length is known, and little of anything else: it is looked at byte by byte,
+        and nobody is served meanwhile."""
+        owed = 0 if self.request is None else self.request.content_length - self.request.body_bytes_received
+        data: bytes = super().recv(most if self._linger_until else min(most, max(BITE, owed)))
+        return data
+
     def readable(self) -> bool:
         if not self._linger_until:
             return bool(super().readable())
@@ -260,6 +300,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         if self._linger_until:
             return False
         if self.request is None:
+            data = data.lstrip()
+            if not data:
+                self._moved = self._moved_before  # blank lines say nothing
+                return True
             self._began = time.monotonic()
         return bool(super().received(data))
 

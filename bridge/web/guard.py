@@ -22,6 +22,9 @@ from bridge.web.mounts import Mount, Mounts
 FORWARDED = "print_bridge.forwarded"
 """In the WSGI environment: True for a request that came through a proxy, so REMOTE_ADDR is not who asks."""
 
+STRANGER_BODY_MAX = 64 * 1024
+"""Bytes of a body where no key is asked for: logins are short, and whoever sends more should not be worked for."""
+
 PREFLIGHT_AGE_S = 600  # the request itself is judged again every time, so an old preflight opens nothing
 _REQUEST_HEADERS = "authorization, content-type, idempotency-key, x-api-key"
 _EXPOSED = "Location, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
@@ -74,8 +77,9 @@ class Guard:
         else:
             context.principal = self._page(environ, mount, path, visitor)
             context.cors = visitor.origin
-        if int(environ.get("CONTENT_LENGTH") or 0) > self._body_max:
-            raise too_large(self._body_max)  # after the credentials, so that a page may read it
+        most = self._body_max if context.principal is not None else min(self._body_max, STRANGER_BODY_MAX)
+        if int(environ.get("CONTENT_LENGTH") or 0) > most:
+            raise too_large(most)  # after the credentials, so that a page may read it
         return None
 
     def _visitor(self, environ: Environ) -> Visitor:
@@ -156,10 +160,12 @@ class Guard:
 
 def too_large(body_max: int) -> TooLarge:
     """The refusal of a body of more than body_max bytes, whoever notices it."""
-    return TooLarge(
-        f"the body is larger than {body_max / 2**20:.4g} MB, the most this bridge takes",
-        remedy="send less, or raise [limits] body_mb", code="body_too_large",
-    )  # fmt: skip
+    if body_max == STRANGER_BODY_MAX:
+        text, remedy = f"the body is larger than {body_max // 1024} kB, the most this path takes", "send less"
+    else:
+        text = f"the body is larger than {body_max / 2**20:.4g} MB, the most this bridge takes"
+        remedy = "send less, or raise [limits] body_mb"
+    return TooLarge(text, remedy=remedy, code="body_too_large")
 
 
 def add_cors(response: Response, origin: str) -> None:

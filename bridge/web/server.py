@@ -132,6 +132,8 @@ def _finish(response: Response) -> Response:
     if context.get("mount") is None:
         headers.setdefault("X-Frame-Options", "DENY")  # a dashboard in somebody's frame could be clicked blindly
     headers.setdefault("Cache-Control", "no-store")
+    if response.status_code == 204:
+        headers.pop("Content-Type", None)  # Flask would call nothing at all HTML
     _challenge(response)
     if (origin := context.get("cors")) is not None:
         add_cors(response, origin)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import BadRequest, TooLarge
-from bridge.intake.body import MAX_DEPTH, _Reader, parameters, read_json
+from bridge.intake.body import MAX_DEPTH, MAX_VALUES, _Reader, parameters, read_json
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cloudlinker"
 MEGABYTE = 1_000_000
@@ -116,6 +116,21 @@ def test_thirty_two_levels_are_read_and_no_more() -> None:
 
 def test_brackets_in_texts_are_not_levels() -> None:
     assert read_json(json.dumps({"a": "[" * 100 + '"{\\'}).encode()) == {"a": "[" * 100 + '"{\\'}
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+@pytest.mark.parametrize("value", [b"{}", b"1", b'["a"]'])
+def test_a_hundred_thousand_values_are_read_and_no_more(value: bytes, lenient: bool) -> None:
+    """Each of them takes memory of its own, so that the size of a body says little about what it costs."""
+    size = 2 if b"a" in value else 1
+    most = MAX_VALUES // size - 1
+    assert len(read_json(b"[" + b",".join([value] * most) + b"]", lenient=lenient)) == most
+    assert "more than 100,000 values" in refused(b"[" + b",".join([value] * (most + 2)) + b"]", lenient=lenient)
+
+
+def test_commas_in_texts_are_not_values() -> None:
+    text = "," * (2 * MAX_VALUES)
+    assert read_json(json.dumps({"a": text}).encode()) == {"a": text}
 
 
 # --- hostile --------------------------------------------------------------------------------------------------------
@@ -268,6 +283,14 @@ def test_json_that_is_no_object_is_refused(data: bytes) -> None:
 def test_a_name_twice_but_for_spaces_is_refused() -> None:
     with pytest.raises(BadRequest, match="given twice"):
         asked(data=b'{"a": 1, " a": 2}')
+
+
+@pytest.mark.parametrize("content_type", [FORM, "multipart/form-data"])
+def test_a_form_has_a_thousand_fields_and_no_more(content_type: str) -> None:
+    fields = {f"f{number}": "x" for number in range(1000)}
+    assert asked(data=fields, content_type=content_type) == fields
+    with pytest.raises(TooLarge, match="1,000 fields"):
+        asked(data={**fields, "one more": "x"}, content_type=content_type)
 
 
 @pytest.mark.parametrize("content_type", ["application/json", FORM, UPLOAD])

@@ -576,8 +576,8 @@ def test_loopback_and_private_networks_can_be_closed(web: Web) -> None:
 
 SPELLINGS = ["2130706433", "0x7f000001", "127.1", "0", "0177.0.0.1", "[::ffff:127.0.0.1]"]  # promises.md 1.6 (e)
 MORE = ["127.0.0.1", "127.8.9.1", "127.0.0.1.", "0X7F.0.0.1", "[::1]", "[0:0:0:0:0:0:0:1]", "[::127.0.0.1]", "[::]",
-        "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "localhost", "LOCALHOST.", "till.localhost",
-        "\uff11\uff12\uff17.0.0.1", "127\u30020\u30020\u30021"]
+        "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[::ffff:0:127.0.0.1]", "[2002:7f00:1::]", "localhost",
+        "LOCALHOST.", "till.localhost", "\uff11\uff12\uff17.0.0.1", "127\u30020\u30020\u30021"]
 
 
 @pytest.mark.parametrize("host", SPELLINGS + MORE)
