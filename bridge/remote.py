@@ -6,6 +6,7 @@ It imports neither the store nor the configuration: a command that only asks mus
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
+from bridge.place import default_data_folder
+
 if TYPE_CHECKING:
     import urllib3
 
-NO_SERVE = "no print-bridge serve is running for the data folder {}; start it with `print-bridge serve`"
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 2.0)
 """Seconds between the tries after a connection broke: a serve that is restarted is back before they are over."""
 CONNECT_S, ANSWER_S = 3, 60
@@ -25,6 +27,13 @@ CONNECT_S, ANSWER_S = 3, 60
 
 class NotRunning(Exception):
     """Nobody of ours answers at the address in credentials.json."""
+
+    @classmethod
+    def at(cls, folder: Path) -> NotRunning:
+        """What to do about it, as a command."""
+        elsewhere = "" if folder == default_data_folder() else f" --data {shlex.quote(str(folder))}"
+        return cls(f"no print-bridge serve is running for the data folder {folder}; "
+                   f"start it with `print-bridge serve{elsewhere}`")  # fmt: skip
 
 
 class Broken(NotRunning):
@@ -72,7 +81,7 @@ def door(folder: Path) -> Door:
         said = json.loads(path.read_text("utf-8"))
         found = Door(path, said["url"], said["api_key"])
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotRunning(NO_SERVE.format(folder)) from error
+        raise NotRunning.at(folder) from error
     except PermissionError as error:
         raise BadCredentials(
             f"{path} may be read by its owner only, and that is not you; run this as the user of the serve (sudo -u)"
@@ -80,6 +89,8 @@ def door(folder: Path) -> Door:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         text = f"{path} cannot be used ({type(error).__name__}: {error}); restore it, or move it away and restart serve"
         raise BadCredentials(text) from error
+    if found.url == "":  # a restored folder: nobody has listened for it yet
+        raise NotRunning.at(folder)
     if not (isinstance(found.url, str) and isinstance(found.key, str) and found.url.startswith("http")):
         raise BadCredentials(f"{path} cannot be used: url and api_key must be text; restore it, or move it away")
     return found
@@ -151,7 +162,7 @@ class Remote:
         try:
             answer = self._pool.request(method, url, body=data, headers={**self._headers, **kind, **(headers or {})})
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
-            raise NotRunning(NO_SERVE.format(self._door.file.parent)) from error
+            raise NotRunning.at(self._door.file.parent) from error
         except urllib3.exceptions.HTTPError as error:
             raise Broken(f"no answer from {self._door.url}; is `print-bridge serve` still running?") from error
         self._was_there = True
@@ -175,7 +186,7 @@ class Remote:
         return Refused(text, remedy=remedy, status=status, code=code)
 
     def _stranger(self) -> NotRunning:
-        return NotRunning(f"{NO_SERVE.format(self._door.file.parent)}; at {self._door.url} another program answers")
+        return NotRunning(f"{NotRunning.at(self._door.file.parent)}; at {self._door.url} another program answers")
 
     def _origin_of_the_key(self) -> str:
         return (

@@ -6,6 +6,7 @@ The file is not believed: names, sizes and hashes are checked, and a folder is e
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import sqlite3
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from bridge.access import sealed
 from bridge.backup import (
     CHUNK,
     DATABASE,
@@ -71,6 +73,7 @@ def restore(file: Path, folder: Path, progress: Progress = lambda done, total: N
             try:
                 _unpack(file, source, manifest, workshop, progress)
                 jobs, held = _hold(file, workshop / DATABASE, manifest)
+                _forget_address(workshop / "credentials.json")
             except BaseException:
                 shutil.rmtree(workshop)
                 raise
@@ -286,6 +289,16 @@ def _clear(folder: Path) -> Path:
         shutil.rmtree(workshop)
     workshop.mkdir(mode=0o700)
     return workshop
+
+
+def _forget_address(path: Path) -> None:
+    """Nobody listens for the restored folder yet. Where the original did, the same key would open the original."""
+    try:
+        said = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return  # serve says what is wrong with it
+    if isinstance(said, dict) and "url" in said:
+        sealed.write(path, said | {"url": ""})
 
 
 def _put_in_place(workshop: Path, folder: Path) -> None:

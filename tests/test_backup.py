@@ -337,12 +337,23 @@ def test_a_stopped_folder_comes_back_whole_with_all_that_waited_held(shop: Path,
     assert states(there) == {
         "ended": "delivered", "small": "held", "large": "held", "later": "created", "cut": "sending",
     }  # fmt: skip
-    for name in ("credentials.json", "config.toml", "secrets.json"):
+    for name in ("config.toml", "secrets.json"):
         assert (there / name).read_bytes() == (shop / name).read_bytes()
+    here = json.loads((shop / "credentials.json").read_text())
+    assert json.loads((there / "credentials.json").read_text()) == here | {"url": ""}
     assert modes(there) == {("folder", "700"), ("file", "600")}
     assert sorted(path.name for path in there.iterdir()) == [
         "bridge.db", "config.toml", "credentials.json", "lock", "secrets.json", "spool",
     ]  # fmt: skip
+
+
+def test_commands_for_a_restored_folder_do_not_reach_the_original(tmp_path: Path) -> None:
+    with FakePrinter() as dock, Serve(tmp_path / "here", printer("dock", dock.uri)) as bridge:
+        assert command("backup", tmp_path / "file", "--data", bridge.folder).returncode == 0
+        assert command("restore", tmp_path / "file", "--data", tmp_path / "there").returncode == 0
+        done = command("printers", "--data", tmp_path / "there")
+        assert done.returncode == 4, done
+        assert f"start it with `print-bridge serve --data {tmp_path / 'there'}`" in done.stderr
 
 
 def test_a_held_job_says_so_in_its_history_and_in_the_events(saved: Path, tmp_path: Path) -> None:

@@ -80,7 +80,11 @@ RULES = [
     ("bridge/printers.py", {"bridge.model", "bridge.errors", "bridge.store"}, {"flask", "devices"}),
     ("bridge/store", {"bridge.model", "bridge.errors", "bridge.store"}, {"flask"}),
     ("bridge/backup.py", {"bridge", "bridge.config", "bridge.store"}, {"flask", "devices"}),
-    ("bridge/restore.py", {"bridge.backup", "bridge.lock", "bridge.model", "bridge.store"}, {"flask", "devices"}),
+    (
+        "bridge/restore.py",
+        {"bridge.access", "bridge.backup", "bridge.lock", "bridge.model", "bridge.store"},
+        {"flask", "devices"},
+    ),
     (
         "bridge/doctor",
         {"bridge.doctor", "bridge.config", "bridge.place", "bridge.clock", "bridge.access", "bridge.store",
