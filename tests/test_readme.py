@@ -33,6 +33,7 @@ from bridge.dialects.cloudlinker.replies import STATUS
 from bridge.model import Options
 from bridge.prepare import labels
 from devices import languages, transports
+from devices.profiles import PROFILES
 from tests.serving import ROOT, Serve
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -95,7 +96,7 @@ def test_every_configuration_in_the_readme_is_one(tmp_path: Path) -> None:
 
 
 def test_every_language_of_a_printer_stands_in_the_readme() -> None:
-    from bridge.deliver.worker import KNOWN_LANGUAGES
+    from bridge.deliver.language import KNOWN_LANGUAGES
 
     assert set(re.findall(r"`(\w+)`", rows("`[[printers]]`")["language"][1])) == set(KNOWN_LANGUAGES)
 
@@ -212,8 +213,33 @@ def test_every_state_stands_in_the_readme_with_its_number() -> None:
         assert table[state.value][0].startswith(str(number)), state
 
 
-def test_every_label_template_stands_in_the_readme() -> None:
-    assert [name for name in labels.names() if f"`{name}`" not in README] == []
+def test_every_template_stands_in_the_readme_with_its_fields() -> None:
+    table = rows("Receipts")
+    found = [(name, labels.load(name)) for name in labels.names()]
+    found += [(name, labels.load_receipt(name)) for name in labels.receipt_names()]
+    for name, template in found:
+        [row] = [cells for first, cells in table.items() if re.match(rf"{name}\b", first)]
+        assert set(re.findall(r"`([a-z_]+)`", row[0])) == {field.name for field in template.fields}, name
+        needed = {field.name for field in template.fields if field.required}
+        assert set(re.findall(r"\*\*`([a-z_]+)`\*\*", row[0])) == needed, name
+
+
+def test_every_profile_of_receipt_printers_stands_in_the_readme_with_its_head() -> None:
+    said = {
+        name: (int(cells[0]), float(cells[1]))
+        for first, cells in rows("Receipts").items() if len(cells) == 3
+        for name in re.findall(r"[a-z0-9-]+", first) if name in PROFILES
+    }  # fmt: skip
+    assert said.keys() == PROFILES.keys()
+    for name, (dpi, width_mm) in said.items():
+        assert dpi == PROFILES[name].dpi
+        assert PROFILES[name].dots - 8 <= width_mm / 25.4 * dpi <= PROFILES[name].dots, name
+
+
+def test_every_link_within_it_leads_somewhere() -> None:
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    places = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert [link for link in re.findall(r"\]\(#([^)]+)\)", README) if link not in places] == []
 
 
 # ---- the recipes ------------------------------------------------------------------------------------------------

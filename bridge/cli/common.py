@@ -76,10 +76,11 @@ def said_plainly() -> Iterator[None]:
     except BrokenPipeError:
         raise  # nobody reads on (`| head`): click ends the command quietly
     except OSError as error:
-        raise Stop(_of_the_system(error), FAILED) from error
+        raise Stop(of_the_system(error), FAILED) from error
 
 
-def _of_the_system(error: OSError) -> str:
+def of_the_system(error: OSError) -> str:
+    """What the system said, without its number."""
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}"
 

@@ -107,8 +107,8 @@ def printer_of(remote: Remote, wanted: str) -> Named:
 
 
 def only_printer(remote: Remote) -> Named:
-    """The printer that is meant when none is named: the only one. Raises Stop."""
-    printers = [printer for printer in remote.get("/v1/printers")["printers"] if printer["state"] is not None]
+    """The printer that is meant when none is named: the only one of this machine. Raises Stop."""
+    printers = [printer for printer in remote.get("/v1/printers")["printers"] if printer["settings"] is not None]
     if len(printers) != 1:
         raise Stop(f"which printer? Give it with --to; {known_printers(printers)}", FAILED)
     return dict(printers[0])

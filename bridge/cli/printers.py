@@ -12,6 +12,7 @@ import click
 from bridge.cli.common import FAILED, Stop, clean, data_option, json_option, print_json, remote, table
 from bridge.cli.listing import Listing
 from bridge.cli.naming import path_of, printer_of
+from bridge.cli.watching import condition
 from bridge.remote import Refused
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -76,7 +77,7 @@ def _row(printer: dict[str, Any]) -> tuple[object, ...]:
     uri = (printer.get("settings") or {}).get("uri", "")
     state = printer["state"] or "unknown"
     return (printer["name"], state, ", ".join(printer["reasons"]), printer["waiting"], printer.get("held", ""), uri,
-            printer["text"])  # fmt: skip
+            condition(printer))  # fmt: skip
 
 
 @printers.command()

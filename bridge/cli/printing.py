@@ -62,7 +62,8 @@ class Wish:
 @click.option("--hold", is_flag=True, help="Keep it back until somebody releases it.")
 @click.option("--expires-in", "expires_in_s", type=float, default=None, metavar="SECONDS",
               help="Do not print it later than this.")  # fmt: skip
-@click.option("--type", "document_type", default=None, help="pdf, png, jpeg, zpl, epl, escpos, raw (default: looks).")
+@click.option("--type", "document_type", default=None, help="pdf, png, jpeg, zpl, epl, escpos, tspl, "
+              "cpcl, raw, text, receipt (default: looks).")  # fmt: skip
 @click.option("--force", is_flag=True, help="Send printer code even in a language the printer does not speak.")
 @data_option
 @config_option

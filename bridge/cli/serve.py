@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.common import WRONG, Stop, config_option, data_option, folder_of
+from bridge.cli.common import WRONG, Stop, config_option, data_option, folder_of, of_the_system
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
@@ -130,7 +130,8 @@ def running(bridge: Bridge) -> Iterator[None]:
     try:
         bridge.start()
     except (ConfigError, DatabaseDamaged, OSError) as error:
-        raise Stop(f"cannot start: {error}", WRONG) from error
+        why = of_the_system(error) if isinstance(error, OSError) else error
+        raise Stop(f"cannot start: {why}", WRONG) from error
     try:
         yield
     finally:

@@ -14,13 +14,14 @@ import click
 from bridge.cli.common import FAILED, UNCONFIRMED, Stop, clean, fitted, terminal_width
 from bridge.cli.common import columns as width_of
 from bridge.remote import Refused, Remote, name_in_path
+from bridge.web.remedies import what_to_do
 
 FIRST_LOOK_S, LAST_LOOK_S = 0.05, 0.5  # between two looks at a job
 PRINTER_LOOK_S = 1.0  # between two looks at the printer a job waits for
 QUIET_S = 2.0  # a pipe hears of progress at most this often
 BAR = 20  # characters
 NEARLY = 0.99  # bytes that have left are not a label yet
-DRAWN = (None, "pdf", "png", "jpeg", "template")
+DRAWN = (None, "pdf", "png", "jpeg", "template", "receipt", "text")
 WAIT_S = 20  # for the next event
 
 Told = dict[str, Any]
@@ -60,7 +61,7 @@ _OVER = ("delivered", "printed", "failed", "cancelled", "expired", "unconfirmed"
 def _verdict(job: Told) -> None:
     if job["state"] == "unconfirmed":
         command = f"print-bridge jobs resolve {job['serial']}"
-        remedy = f"look at the printer, then answer with `{command} printed`, `again` or `cancel`"
+        remedy = f"say what came out with `{command} printed`, `again` or `cancel`"
         raise Stop(f"unconfirmed: {job['text']}; {remedy}", UNCONFIRMED)
     if job["state"] == "held":
         text = f"held: {job['reason']}" + (f", {job['text']}" if job["text"] else "")
@@ -70,7 +71,7 @@ def _verdict(job: Told) -> None:
 
 
 class _Why:
-    """Why a job waits: what its printer says. Asked for now and then only."""
+    """Why a job waits: what its printer says, and what to do about it. Asked for now and then only."""
 
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
@@ -78,8 +79,8 @@ class _Why:
         self._said = ""
 
     def it_waits(self, job: Told) -> str:
-        """What the printer says, "" while the job does not wait for it."""
-        if job["state"] not in ("queued", "preparing"):
+        """What the printer says, "" while the job does not wait for it. One that is cut short by paper waits too."""
+        if job["state"] not in ("queued", "preparing", "sending"):
             return ""
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + PRINTER_LOOK_S
@@ -91,7 +92,13 @@ class _Why:
             printer = self._remote.get(f"/v1/printers/{name_in_path(device_id)}")
         except Refused:  # it was removed meanwhile; the job will tell
             return ""
-        return ", ".join(part for part in (*printer["reasons"], printer["text"]) if part)
+        return ", ".join(part for part in (*printer["reasons"], condition(printer)) if part)
+
+
+def condition(printer: Told) -> str:
+    """Why a printer is not simply ready, and what to do."""
+    remedy = "" if printer["paused"] else what_to_do(printer["reasons"])
+    return "; ".join(part for part in (printer["text"], remedy) if part)
 
 
 # ---- what is shown ----------------------------------------------------------------------------------------------

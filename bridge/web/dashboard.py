@@ -7,7 +7,9 @@ there has the paper in hand: the page shows the jobs of every organization.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,8 +18,10 @@ from bridge import VERSION, printers
 from bridge.dialects import Desk
 from bridge.errors import Invalid, NotFound
 from bridge.intake.body import parameters
-from bridge.model import ENDED, Device, Job, Progress, State
+from bridge.model import ENDED, Device, Job, Picture, Progress, State
 from bridge.resources import templates_folder
+from bridge.store.lanes import Stage, Ticket
+from bridge.web.remedies import what_to_do
 
 LAST_JOBS = 20
 DOUBTS_MAX = 100  # unconfirmed jobs on the page, and held ones; somebody has to answer each of them
@@ -36,7 +40,9 @@ JOB_WORDS = {
     State.EXPIRED: "Expired",
 }
 PRINTER_WORDS = {"idle": "Ready", "processing": "Printing", "stopped": "Stopped", None: "On another machine"}
-_CANCELLABLE = frozenset({State.CREATED, State.QUEUED, State.PREPARING, State.HELD, State.SENDING})
+WAITING_WORDS = "Waiting for the printer"
+_UNDER_WAY = frozenset({State.QUEUED, State.PREPARING, State.SENDING})
+_CANCELLABLE = _UNDER_WAY | {State.CREATED, State.HELD}
 
 # blob: the pictures of labels, which the page fetches itself. data: the icon.
 _CONTENT_POLICY = (
@@ -89,32 +95,34 @@ class _Views:
     def state(self) -> Response:
         """Everything the page shows, but the pictures."""
         jobs = self._desk.store.jobs
-        doubts, _ = jobs.page(
-            None, states=[State.UNCONFIRMED], newest_first=True, limit=DOUBTS_MAX
-        )
-        held, waiting_for_somebody = jobs.page(
-            None, states=[State.HELD], newest_first=True, limit=DOUBTS_MAX
-        )
+        doubts, _ = jobs.page(None, states=[State.UNCONFIRMED], newest_first=True, limit=DOUBTS_MAX)
+        held, waiting_for_somebody = jobs.page(None, states=[State.HELD], newest_first=True, limit=DOUBTS_MAX)
         last, _ = jobs.page(None, newest_first=True, limit=LAST_JOBS)
+        presence = self._presence()
+        every = [self._printer(device, presence) for device in printers.every(self._desk.store, self._organization)]
+        stopped = {printer["id"]: printer["text"] for printer in every if printer["state"] == "stopped"}
         return jsonify(
             version=VERSION,
             machine=self._machine(),
-            printers=[self._printer(device) for device in printers.every(self._desk.store, self._organization)],
+            printers=every,
             warnings=warnings(self._desk.health()),
             doubts=[self._job(job) for job in doubts],
             held=[self._job(job) for job in held],
             held_total=waiting_for_somebody,
-            jobs=[self._job(job) for job in last if job.state not in (State.UNCONFIRMED, State.HELD)],
+            jobs=[self._job(job, stopped) for job in last if job.state not in (State.UNCONFIRMED, State.HELD)],
         )
 
     def label(self, job_id: str, number: int) -> Response:
-        """Label `number`, from 1: a PNG, or as text why there is none, with the code that was sent."""
+        """Label `number`, from 1: a PNG, or as text why there is none, with the code that was sent.
+
+        What a PNG does not show stands in the header Left-Out, percent-encoded.
+        """
         picture = self._desk.picture(self._desk.control.job(self._home(job_id), job_id), number - 1)
         if picture is None:
             raise NotFound(f"there is no label {number} of this job to show")
         if picture.png is None:
             return Response(picture.text, mimetype="text/plain")
-        return Response(picture.png, mimetype="image/png")
+        return Response(picture.png, mimetype="image/png", headers={"Left-Out": quote(_left_out(picture))})
 
     # -- printers --
 
@@ -174,22 +182,28 @@ class _Views:
         me = self._desk.store.clients.get(self._organization, self._desk.self_client_id)
         return me.hostname if me is not None else ""
 
-    def _printer(self, device: Device) -> dict[str, Any]:
-        shown = printers.to_dict(device, self._desk.store.lanes.lane(device.id))
-        return {**shown, "words": PRINTER_WORDS[shown["state"]]}
+    def _presence(self) -> printers.Presence:
+        return printers.Presence(self._desk.store, self._desk.control.signs, self._desk.agents)
 
-    def _job(self, job: Job) -> dict[str, Any]:
+    def _printer(self, device: Device, presence: printers.Presence | None = None) -> dict[str, Any]:
+        shown = printers.to_dict(device, self._desk.store.lanes.lane(device.id), presence or self._presence())
+        words, reasons = PRINTER_WORDS[shown["state"]], [] if device.paused else shown["reasons"]
+        return {**shown, "words": words, "remedy": what_to_do(reasons)}
+
+    def _job(self, job: Job, stopped: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """stopped: ids of printers that do not print just now, and why."""
         ticket = self._desk.store.lanes.ticket(job.id)
+        why = (stopped or {}).get(job.device_id) if job.state in _UNDER_WAY else None
         return {
             "id": job.id,
             "title": job.title,
             "printer": job.device_name,
             "state": job.state,
-            "words": JOB_WORDS[job.state],
-            "text": " ".join(part for part in (job.text, job.note) if part),
+            "words": _words(job, ticket) if why is None else WAITING_WORDS,
+            "text": "; ".join(part for part in (why, job.text, job.note) if part),
             "copies": job.copies,
             "created_at": job.created_at,
-            "progress": _progress(ticket.progress) if ticket is not None else None,
+            "progress": _progress(ticket.progress, waits=why is not None) if ticket is not None else None,
             "picture": _picture_version(job),
             "can": _commands(job.state),
         }
@@ -206,17 +220,32 @@ def warnings(health: dict[str, Any]) -> list[str]:
     return told
 
 
-def _progress(progress: Progress) -> dict[str, Any] | None:
-    """How far a running job is: share (0 to 1) and words. None while there is nothing to tell."""
+def _words(job: Job, ticket: Ticket | None) -> str:
+    """A job that is drawn and not sent yet is prepared no longer."""
+    ready = job.state is State.PREPARING and ticket is not None and ticket.stage is Stage.READY
+    return JOB_WORDS[State.QUEUED if ready else job.state]
+
+
+def _progress(progress: Progress, *, waits: bool) -> dict[str, Any] | None:
+    """How far a running job is: share (0 to 1) and words. None while there is nothing to tell.
+
+    waits: for its printer; that it is drawn is then no news.
+    """
     for done, total, words in (
         (progress.labels_printed or 0, progress.labels_total, "label {} of {} printed"),
-        (progress.labels_sent, progress.labels_total, "label {} of {}"),
-        (progress.bytes_sent, progress.bytes_total, "{:,} of {:,} bytes"),
-        (progress.pages_rendered, progress.pages_total, "page {} of {} drawn"),
+        (progress.labels_sent, progress.labels_total, "label {} of {} sent"),
+        (progress.bytes_sent, progress.bytes_total, "{:,} of {:,} bytes sent"),
+        (0 if waits else progress.pages_rendered, progress.pages_total, "page {} of {} drawn"),
     ):
         if done and total:
             return {"share": min(1.0, done / total), "text": words.format(done, total)}
     return None
+
+
+def _left_out(picture: Picture) -> str:
+    """What the picture of a job does not show."""
+    more = f"This is the first of {picture.labels} labels." if picture.labels > 1 else ""
+    return f"{more} {picture.text}".strip()
 
 
 def _picture_version(job: Job) -> str | None:

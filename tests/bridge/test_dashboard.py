@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,12 +16,13 @@ from werkzeug.test import TestResponse
 from bridge.access.keys import KeyRing
 from bridge.access.origins import HostRules
 from bridge.dialects import load
-from bridge.model import EVERYTHING, Inline, Job, JobRequest, Picture, State, Template, Url
+from bridge.model import EVERYTHING, Inline, Job, JobRequest, Picture, PrinterState, State, Template, Url
 from bridge.prepare.labels import expand
 from bridge.prepare.pictures import picture
 from bridge.web.dashboard import JOB_WORDS, make_dashboard, warnings
+from bridge.web.remedies import what_to_do
 from bridge.web.server import make_app
-from devices.contracts import Bitmap
+from devices.contracts import BLOCKING, Bitmap
 from devices.languages import load as language
 from tests.bridge.rig import ORGANIZATION, OWN_PORT, Rig
 
@@ -157,9 +159,40 @@ def test_progress_is_told_as_a_share_and_in_words(page: Page) -> None:
     ticket = page.rig.store.lanes.ticket(job.id)
     assert ticket is not None
     ticket.progress.bytes_sent, ticket.progress.bytes_total = 30_000, 120_000
-    assert page.state()["jobs"][0]["progress"] == {"share": 0.25, "text": "30,000 of 120,000 bytes"}
+    assert page.state()["jobs"][0]["progress"] == {"share": 0.25, "text": "30,000 of 120,000 bytes sent"}
     ticket.progress.labels_sent = 3
-    assert page.state()["jobs"][0]["progress"] == {"share": 0.75, "text": "label 3 of 4"}
+    assert page.state()["jobs"][0]["progress"] == {"share": 0.75, "text": "label 3 of 4 sent"}
+
+
+def test_a_printer_without_paper_says_what_to_do_and_its_jobs_why_they_wait(page: Page) -> None:
+    job = page.print()
+    lane, ticket = page.rig.store.lanes.lane(page.rig.printer.id), page.rig.store.lanes.ticket(job.id)
+    assert lane is not None and ticket is not None
+    ticket.progress.pages_rendered, ticket.progress.pages_total = 1, 1
+    lane.state = PrinterState("stopped", ("media-empty",), "the paper has run out")
+    state = page.state()
+    [printer], [shown] = state["printers"], state["jobs"]
+    assert printer["text"] == "the paper has run out"
+    assert printer["remedy"] == "put new paper in and close it: its jobs go on by themselves"
+    assert (shown["words"], shown["text"]) == ("Waiting for the printer", "the paper has run out")
+    assert shown["progress"] is None, "that it is drawn is no progress towards paper"
+
+
+@pytest.mark.parametrize("reason", sorted(reason.value for reason in BLOCKING))
+def test_every_reason_that_stops_a_printer_has_a_remedy(reason: str) -> None:
+    assert what_to_do([reason]).endswith("its jobs go on by themselves")
+
+
+def test_what_a_person_paused_here_is_not_blamed_on_the_printers_button(page: Page) -> None:
+    page.call("POST", f"/web/printers/{page.rig.printer.id}/pause")
+    [printer] = page.state()["printers"]
+    assert "resume it" in printer["text"] and printer["remedy"] == ""
+
+
+def test_a_drawn_job_that_waits_its_turn_is_not_being_prepared(page: Page) -> None:
+    job = page.print()
+    page.rig.store.jobs.move(ORGANIZATION, job.id, [State.QUEUED], State.PREPARING)
+    assert page.state()["jobs"][0]["words"] == "Waiting"
 
 
 def test_a_job_that_is_not_fetched_or_drawn_yet_has_no_picture(page: Page) -> None:
@@ -237,6 +270,18 @@ def test_a_refusal_comes_as_a_sentence(page: Page) -> None:
 def test_the_picture_of_a_label_is_a_png(page: Page) -> None:
     answer = page.call("GET", f"/web/jobs/{page.print().id}/labels/1.png")
     assert answer.mimetype == "image/png" and answer.data.startswith(b"\x89PNG")
+    assert answer.headers["Left-Out"] == ""
+
+
+def test_what_the_printer_draws_itself_is_said_beside_the_picture(page: Page) -> None:
+    answer = page.call("GET", f"/web/jobs/{page.print(BOX.replace(b'^XZ', TEXT[3:])).id}/labels/1.png")
+    assert answer.mimetype == "image/png"
+    assert unquote(answer.headers["Left-Out"]).endswith("so it is not in the picture: ^AD, ^FD.")
+
+
+def test_a_picture_of_the_first_label_says_that_there_are_more(page: Page) -> None:
+    answer = page.call("GET", f"/web/jobs/{page.print(BOX * 3).id}/labels/1.png")
+    assert unquote(answer.headers["Left-Out"]) == "This is the first of 3 labels."
 
 
 def test_a_label_that_cannot_be_drawn_shows_its_code_as_plain_text(page: Page) -> None:

@@ -64,6 +64,16 @@ def test_without_a_printer_the_only_one_is_meant(tmp_path: Path) -> None:
         assert done.code == 0 and "for dock" in done.out
 
 
+def test_a_printer_of_another_machine_is_only_meant_by_its_name(tmp_path: Path) -> None:
+    theirs = {"printer_id": "abc", "name": "LaserJet", "computer_name": "DESKTOP-1", "status": "online"}
+    with Serve(tmp_path / "data") as bridge:
+        key = {"Authorization": f"Bearer {bridge.key}"}
+        assert bridge.call("POST", "/olin/api/printers/sync", {"printers": [theirs]}, key).status == 200
+        assert " for virtual (" in run("print", LABEL, "--data", bridge.folder).out
+        done = run("print", LABEL, "--to", "LaserJet", "--hold", "--data", bridge.folder)
+    assert done.code == 0 and "for LaserJet" in done.out, done
+
+
 def test_without_a_printer_several_are_listed(counter: Counter) -> None:
     text = counter.refuses(1, "print", LABEL)
     assert "--to" in text and "dock" in text and "away" in text

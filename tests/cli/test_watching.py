@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
-from tests.cli.calling import ZPL, Going, Terminal, run
+from tests.cli.calling import LABEL, ZPL, Going, Terminal, run
 from tests.cli.conftest import Counter
 from tests.fake.printer import FakePrinter
 from tests.serving import Serve, printer
+from tests.simulating import Simulated
 
 
 def test_watch_ends_with_the_code_of_the_jobs_end(counter: Counter) -> None:
@@ -37,6 +39,26 @@ def test_a_job_that_waits_says_what_its_printer_says(counter: Counter) -> None:
     process.until("connection refused")
     counter.does("jobs", "cancel", number)
     assert process.end().code == 1
+
+
+def test_a_job_without_paper_says_what_to_do_until_it_is_done(tmp_path: Path) -> None:
+    with (
+        Simulated("zpl", tmp_path / "paper", "--paper-out-after", "1", "--label-s", "0.05") as toy,
+        Serve(tmp_path / "data", printer("toy", toy.uri)) as bridge,
+    ):
+        process = Going("print", LABEL, "--copies", "2", "--data", bridge.folder)
+        process.until("the paper has run out; put new paper in and close it: its jobs go on by themselves")
+        assert "the paper has run out; put new" in run("printers", "--data", bridge.folder).out
+        toy.do("refill")
+        done = process.end()
+        assert done.code == 0 and "printed" in done.out, done
+
+
+def test_what_a_text_becomes_is_not_measured_by_its_letters(tmp_path: Path) -> None:
+    with FakePrinter() as till, Serve(tmp_path / "data", printer("till", till.uri, language="escpos")) as bridge:
+        done = run("print", "-", "--type", "text", "--data", bridge.folder, stdin=b"one\ntwo\n")
+    said = re.findall(r"([\d,]+) bytes of ([\d,]+) bytes sent", done.out)
+    assert done.code == 0 and all(int(sent) <= int(total) for sent, total in said), done.out
 
 
 def test_everything_that_happens_is_told_from_now_on(counter: Counter) -> None:
