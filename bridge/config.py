@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from devices.profiles import PROFILES
+
 DEFAULT_PORT = 8910
 MEGABYTE = 1024 * 1024
 
@@ -107,6 +109,16 @@ class PrinterConfig(_Section):
     cut_each: Literal["page", "copy", "job"] = "copy"
     feed_mm: float | None = Field(None, ge=0, le=200)
     code_page: str | None = Field(None, min_length=1, max_length=32)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_head_is(cls, given: Any) -> Any:
+        """A receipt printer's dpi and width are its profile's, where they are not given."""
+        if not isinstance(given, dict) or given.get("language") != "escpos":
+            return given
+        named = given.get("profile") or "default"
+        head = PROFILES.get(named) if isinstance(named, str) else None
+        return given if head is None else {"dpi": head.dpi, "width_mm": head.width_mm} | given
 
     @field_validator("height_mm")
     @classmethod

@@ -58,6 +58,21 @@ def why_not(wanted: PrinterConfig) -> str | None:
     return None
 
 
+def misfit(wanted: PrinterConfig) -> Invalid | None:
+    """A receipt printer with a resolution that is not its profile's: what it prints comes out in another size.
+
+    Only paper wider than the head is no misfit: 80 mm rolls have 72 mm to print on (see _media).
+    """
+    media, head = Media(wanted.dpi, wanted.width_mm), profile(wanted.profile)
+    if wanted.language != "escpos" or wanted.dpi == head.dpi or media.width <= head.dots:
+        return None
+    return Invalid(
+        f"printer {wanted.name!r}: {wanted.width_mm:g} mm at {wanted.dpi} dpi are {media.width:,} dots, and the head of"
+        f" the profile {head.name!r} has {head.dots:,} ({head.width_mm:g} mm at {head.dpi} dpi)",
+        field="dpi", remedy=f"write dpi = {head.dpi}",
+    )  # fmt: skip
+
+
 def twin_of(wanted: PrinterConfig, others: Iterable[PrinterConfig]) -> PrinterConfig | None:
     """The one among `others` that is the same piece of hardware."""
     if not transports.is_device(wanted.uri):
@@ -288,9 +303,11 @@ class Fleet:
             if device.settings is None or device.id in self._set_up:
                 continue
             try:
-                yield device, _checked(json.loads(device.settings))
+                kept = _known(json.loads(device.settings))
             except (Invalid, ValueError) as error:
                 log.error("%s: cannot be used: %s; remove it, or set it up again", device.name, error)
+                continue
+            yield device, kept
 
     def _rows(self) -> list[Device]:
         return self._store.devices.page(
@@ -318,6 +335,8 @@ class Fleet:
     # -- lanes and workers --
 
     def _open(self, device: Device, wanted: PrinterConfig) -> None:
+        if (unfit := misfit(wanted)) is not None:
+            log.warning("%s", unfit)
         self._set_up[device.id] = wanted
         self.printers[device.id] = _printer(wanted, self._folder)
         self._store.lanes.open(device.id, language=wanted.language, ordered=wanted.ordered, paused=device.paused)
@@ -391,6 +410,14 @@ def _is_plugged(uri: str) -> bool:
 
 def _checked(settings: Mapping[str, Any]) -> PrinterConfig:
     """Raises Invalid that names the first key at fault."""
+    wanted = _known(settings)
+    if (unfit := misfit(wanted)) is not None:
+        raise unfit
+    return wanted
+
+
+def _known(settings: Mapping[str, Any]) -> PrinterConfig:
+    """Settings whose keys and values there are. Raises Invalid."""
     try:
         wanted = PrinterConfig.model_validate(dict(settings))
     except ValidationError as error:
@@ -422,9 +449,16 @@ def _printer(wanted: PrinterConfig, folder: Path) -> Printer:
         connect_s=wanted.connect_s, stall_s=wanted.stall_s, half_close=wanted.half_close, folder=folder / "virtual",
         quirks=_quirks(wanted.uri), pad_boundary=b"\n" if wanted.language in _LINE_BY_LINE else b"",
     )  # fmt: skip
-    media = Media(wanted.dpi, wanted.width_mm, wanted.height_mm)
     tuning = Tuning(**{each.name: getattr(wanted, each.name) for each in fields(Tuning)})
-    return Printer(wanted.name, wanted.uri, wanted.language, media, settings, tuning)
+    return Printer(wanted.name, wanted.uri, wanted.language, _media(wanted), settings, tuning)
+
+
+def _media(wanted: PrinterConfig) -> Media:
+    """What can be printed on: of a receipt printer's paper no more than the head reaches."""
+    width_mm = wanted.width_mm
+    if wanted.language == "escpos":
+        width_mm = min(width_mm, profile(wanted.profile).dots * 25.4 / wanted.dpi)
+    return Media(wanted.dpi, width_mm, wanted.height_mm)
 
 
 def _quirks(uri: str) -> frozenset[str]:

@@ -159,8 +159,9 @@ def to_dict(device: Device, lane: Lane | None, presence: Presence | None = None)
     state: idle | processing | stopped, None where nobody said so. reasons: IPP's printer-state-reasons.
     text: why it is not simply ready, and what to do. waiting: jobs in its queue, the one being sent included.
     presence: tells of printers of other machines; without it they are only said to be there.
-    evidence: the best it can say of a label: "counter" (its label counter went up), "idle" (it says that nothing is
-    left to print), or how its connection ends (see devices.contracts.Receipt); None before its first label.
+    evidence: the best it can say of a label: "counter" (its label counter went up), "processed" (it says that it has
+    processed all of it), "idle" (it says that nothing is left to print), or how its connection ends (see
+    devices.contracts.Receipt); None before its first label.
     """
     there = None if lane is not None or presence is None else presence
     state, reasons, text = _condition(device, lane, there)

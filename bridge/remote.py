@@ -45,11 +45,13 @@ class BadCredentials(Exception):
 
 
 class Refused(Exception):
-    """The serve said no; text and remedy are its own. status: of HTTP. code: stable, for programs."""
+    """The serve said no; text and remedy are its own. status: of HTTP. code: stable, for programs. field: at fault."""
 
-    def __init__(self, text: str, *, remedy: str = "", status: int = 0, code: str = "") -> None:
+    def __init__(self, text: str, *, remedy: str = "", status: int = 0, code: str = "", field: str = "") -> None:
         super().__init__(f"{text}; {remedy}" if remedy else text)
         self.text = text
+        self.remedy = remedy
+        self.field = field
         self.status = status
         self.code = code
 
@@ -176,14 +178,17 @@ class Remote:
             if answer.status < 400 or (answer.status == 503 and "error" not in content):
                 return content  # 503: of /v1/health, which tells what is dead
             said = content["error"]
-            raise self._refusal(answer.status, str(said["text"]), str(said["remedy"] or ""), str(said["code"]))
+            raise self._refusal(answer.status, said)
         except (ValueError, KeyError, TypeError, RecursionError) as error:  # no JSON, or none of ours
             raise self._stranger() from error
 
-    def _refusal(self, status: int, text: str, remedy: str, code: str) -> Refused:
+    def _refusal(self, status: int, said: dict[str, Any]) -> Refused:
+        remedy = str(said["remedy"] or "")
         if status in (401, 403):
             remedy = f"{remedy}; {self._origin_of_the_key()}" if remedy else self._origin_of_the_key()
-        return Refused(text, remedy=remedy, status=status, code=code)
+        return Refused(
+            str(said["text"]), remedy=remedy, status=status, code=str(said["code"]), field=str(said.get("field") or "")
+        )
 
     def _stranger(self) -> NotRunning:
         return NotRunning(f"{NotRunning.at(self._door.file.parent)}; at {self._door.url} another program answers")

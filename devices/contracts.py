@@ -278,9 +278,10 @@ class Connection(Protocol):
         """
         ...
 
-    on_stall: Callable[[], bool] | None
-    """Asked when the printer has taken nothing for stall_s: True keeps waiting for another stall_s, because it is known
-    why; None or False ends the sending (SendInterrupted)."""
+    on_stall: Callable[[float], bool] | None
+    """Asked about every 3 s while the printer takes nothing, and after stall_s, with the seconds this has lasted. True:
+    it is known why, and the patience of stall_s begins anew. None or False: after stall_s the sending ends
+    (SendInterrupted)."""
 
     talks: bool
     """Whether asking can bring an answer at all on this wire: False for files and for one-way wires."""

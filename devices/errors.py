@@ -7,6 +7,9 @@
     +-- SendInterrupted       some bytes left; whether a label came out is not known
     |   +-- SendStopped       the caller said stop between two chunks
     +-- BadPrinterData        printer code that cannot be read back into pictures
+
+    ValueError
+    +-- PageTooWide           the printer is set up for more than its head can print
 """
 
 from __future__ import annotations
@@ -46,3 +49,7 @@ class SendStopped(SendInterrupted):
 
 class BadPrinterData(DeviceError):
     """Printer code that cannot be read. The text names the command and its byte offset."""
+
+
+class PageTooWide(ValueError):
+    """A page is wider than the print head, as large as its printer was said to print: its settings are to be mended."""

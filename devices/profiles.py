@@ -72,6 +72,11 @@ class Profile:
     margins: bool = False
 
     @property
+    def width_mm(self) -> float:
+        """What the print head prints, in whole mm."""
+        return float(self.dots * 25.4 // self.dpi)
+
+    @property
     def columns(self) -> int:
         """Characters of font A (12 dots wide) on a line."""
         return self.dots // 12

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from devices.contracts import KeepGoing, Reason, Receipt, Settings, Status
 from devices.errors import PrinterUnreachable, SendInterrupted, SendStopped
 from devices.wire.oneway import OneWay
+from devices.wire.patience import Progress
 
 assert sys.platform == "win32"
 
@@ -111,16 +112,16 @@ class SpoolerConnection(OneWay):
             return Receipt("taken", f"nothing was sent to {self._uri}")
         if not (_spool.EndPagePrinter(self._printer) and _spool.EndDocPrinter(self._printer)):
             self._fail(_last())
-        since, last = time.monotonic(), -1
+        progress, last = Progress(self._settings.stall_s, self), -1
         while (status := self._job_status()) is not None and not status & (_PRINTED | _COMPLETE):
             if status & _DELETED:
                 self._over = True
                 self._fail("its job was deleted in Windows")
-            since, last = (since, last) if status == last else (time.monotonic(), status)
-            if time.monotonic() - since >= self._settings.stall_s and not status & _PRINTING:
-                if self.on_stall is None or not self.on_stall():
-                    self._fail(f"Windows has not got on with it ({_words(status, _JOB_TROUBLE) or 'no reason given'})")
-                since = time.monotonic()
+            if status != last or status & _PRINTING:
+                progress.moved()
+                last = status
+            elif progress.stalled():
+                self._fail(f"Windows has not got on with it ({_words(status, _JOB_TROUBLE) or 'no reason given'})")
             time.sleep(LOOK_S)
         self._over = True
         return Receipt("completed", f"{self._uri} took {self.sent} bytes; Windows is done with its job {self._job}")

@@ -64,12 +64,16 @@ TAKING = [place for place in PLACES if place.method != "GET"]
 
 @dataclass
 class Door:
-    """A bridge, one connection to it, and what every answer of it must be."""
+    """A bridge, one connection to it, and what every answer of it must be.
+
+    stranger: the address from which somebody without a key asks; None: each time another one.
+    """
 
     bridge: Serve
     ids: dict[str, str] = field(default_factory=dict)
     asked: int = 0
     slowest: float = 0.0
+    stranger: str | None = None
     _strangers: Iterator[int] = field(default_factory=itertools.count)
     _line: http.client.HTTPConnection | None = None
 
@@ -91,10 +95,14 @@ class Door:
         return answer
 
     def _ask(self, place: Place, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-        """Whoever has no key may ask a few times a minute only: each comes from an address of its own."""
+        """Whoever has no key may ask a few times a minute only: each comes from an address of its own.
+
+        Meanwhile nobody speaks on the other connection, and the bridge closes it when it has stood still for long.
+        """
         if place.public:
+            self.close()
             number = next(self._strangers)
-            source = (f"127.1.{number // 250 % 250}.{number % 250 + 1}", 0)
+            source = (self.stranger or f"127.1.{number // 250 % 250}.{number % 250 + 1}", 0)
             line = http.client.HTTPConnection("127.0.0.1", self.bridge.port, timeout=30, source_address=source)
         else:
             line = self._line = self._line or http.client.HTTPConnection("127.0.0.1", self.bridge.port, timeout=30)
@@ -224,6 +232,17 @@ def test_no_media_type_breaks_a_route(door: Door, media: str) -> None:
     for place in TAKING:
         for body in (b'{"email":"a"}', b"", b"\xff\xfe", b"--x\r\n", b"a=b&a=c"):
             door.knock(place, body, **{"Content-Type": media})
+
+
+@pytest.mark.parametrize(
+    "end", [b'"; filename="\xff.zpl"\r\n\r\n^XA^XZ\r\n--x--\r\n', b'"; filename="a.zpl"\r\n\r\n^XA']
+)
+@pytest.mark.parametrize("path", ["/printcloud/api/printjobs", "/olin/api/print-jobs"])
+def test_a_form_that_cannot_be_read_is_said_to_be_so(door: Door, path: str, end: bytes) -> None:
+    place = next(each for each in TAKING if str(each) == f"POST {path}")
+    form = b'--x\r\nContent-Disposition: form-data; name="file' + end
+    answer = door.knock(place, form, **{"Content-Type": "multipart/form-data; boundary=x"})
+    assert answer.status == 400 and "the form " in answer.json["message"], answer
 
 
 # ---- paths ------------------------------------------------------------------------------------------------------
@@ -379,6 +398,27 @@ def test_an_idempotency_key_that_comes_again_with_something_else_is_refused(door
     assert [door.knock(place, each, **{"Idempotency-Key": f"order{mount}"}).status for each in sent] == [201, 200, 409]
 
 
+@pytest.mark.parametrize(("place", "caller", "other"), [
+    ("POST /printcloud/api/client/login", "127.2.0.1", "127.2.0.2"), ("POST /olin/api/login", "127.2.0.3", "127.2.0.4"),
+])  # fmt: skip
+def test_who_guesses_at_many_passwords_has_to_wait_and_only_he(door: Door, place: str, caller: str, other: str) -> None:
+    login = next(each for each in PLACES if str(each) == place)
+    user = {"name": "Eve", "email": f"eve-{caller}@shop.example", "password": PASSWORD}
+    assert door.bridge.call("POST", "/v1/users", user).status == 201
+    right = json.dumps({"email": user["email"], "password": PASSWORD}).encode()
+    door.stranger = caller
+    try:
+        guesses = [json.dumps({"email": f"{n}@x.example", "password": PASSWORD}).encode() for n in range(31)]
+        answers = [door.knock(login, guess) for guess in guesses]
+        assert [answer.status for answer in answers] == [401] * 30 + [429]
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+        assert door.knock(login, right).status == 429
+        door.stranger = other
+        assert door.knock(login, right).status == 200
+    finally:
+        door.stranger = None
+
+
 @pytest.mark.parametrize(("mount", "megabytes", "status"), [
     ("/printcloud/api", 11, 201), ("/printcloud/api", 26, 413), ("/olin/api", 11, 422), ("/olin/api", 26, 413),
 ])  # fmt: skip
@@ -402,7 +442,7 @@ def test_a_stranger_is_not_worked_for(door: Door, place: Place) -> None:
 PATHS = [
     "../../../etc/passwd", "..\\..\\boot.ini", "/etc/passwd", "C:\\x.zpl", "\\\\host\\share", ".", "..", "...", "CON",
     "NUL.zpl", "a/../b", "%2e%2e%2fx", "\u2044etc\u2044passwd", "~/.ssh/id", "-rf", "x" * 255,
-    "x.zpl\x00.pdf",
+    "x.zpl\x00.pdf", "\uff0e\uff0e\uff0fx",
     "a\r\nX-Evil: 1", 'a"; filename="b', "<script>.zpl", "|id", "$(id)", "/dev/zero", "bridge.db", "credentials.json",
 ]  # fmt: skip
 

@@ -179,6 +179,7 @@ def test_a_broken_configuration_at_the_start_means_the_last_one_that_worked_and_
         ("printers = 3\n", "printers"),
         ('[[printers]]\nname = "a"\nuri = "warp://9"\n', "warp"),
         ('[[printers]]\nname = "a"\nuri = "tcp://h"\nlanguage = "klingon"\n', "unknown language 'klingon'"),
+        (printer("a", "192.168.1.40"), "printer 'a': '192.168.1.40' does not say how"),
         ("[[keys]]\nname = 'x'\nkey_file = '/nowhere/key'\n", "/nowhere/key cannot be read"),
         ("[[printers]", "is not valid TOML"),
         (printer("a", "tcp://h") + printer("b", "tcp://H:9100"), "printers 'a' and 'b' are one device (tcp://H:9100)"),

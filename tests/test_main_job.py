@@ -185,7 +185,7 @@ def test_an_a4_page_is_shrunk_to_the_label_and_the_job_says_by_how_much(shop: Sh
     job, paper = shop.prints(
         {"document_base64": b64(pdf(CATALOG, b"<</Type/Pages/Count 1/Kids[3 0 R]>>", page, frame))}
     )
-    assert job["note"] == "shrunk to 0.484 of its size to fit the label"
+    assert job["note"] == "shrunk to 48 % of its size to fit the label"
     [label] = read(paper)
     assert label.bitmap is not None and (label.bitmap.width, label.bitmap.height) == (812, 1218)
     rows, columns = np.nonzero(dots(label.bitmap))

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.sync.client import connect
@@ -186,6 +187,38 @@ def test_a_revoked_key_ends_a_connection_in_the_middle(bridge: Serve) -> None:
         with pytest.raises(Exception, match="4003"):
             line.recv(timeout=5)
         assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize("gives_back", [True, False])
+def test_olin_asks_the_computer_that_has_a_job_for_it_where_it_can(bridge: Serve, gives_back: bool) -> None:
+    name = f"olin-{gives_back}"
+
+    def olin(method: str, path: str, body: object = None) -> Any:
+        answer = bridge.call(method, f"/olin/api/print-jobs{path}", body, {"Authorization": f"Bearer {bridge.key}"})
+        assert answer.status in (200, 201), answer
+        return answer.json
+
+    with connect(ws_url(bridge)) as line:
+        def hear(what: str) -> Any:
+            while (said := json.loads(line.recv(timeout=30)))["type"] != what:
+                pass
+            return said
+
+        accepts = {"accepts": ["cancel_job"]} if gives_back else {}
+        line.send(json.dumps({"type": "auth", "apiKey": bridge.key, "computerName": name, **accepts}))
+        line.send(json.dumps({"type": "printers", "printers": [{"name": name}]}))
+        hear("printers_ok")
+        job = olin("POST", "", {"printer_name": name, "file_base64": b64(b"^XA^XZ")})["data"]["print_job"]["id"]
+        told = hear("print_job")["job"]["id"]
+        answer = olin("POST", f"/{job}/cancel")
+        if gives_back:
+            assert answer["data"]["status"] == "processing" and "asked to stop" in answer["message"]
+            assert hear("cancel_job")["jobId"] == told
+            line.send(json.dumps({"type": "job_state", "jobId": told, "state": "cancelled"}))
+            wait(lambda: olin("GET", f"/{job}")["data"]["status"] == "cancelled", 30)
+        else:
+            assert answer["data"]["status"] == "cancelled"
+            assert "may have printed it already" in answer["data"]["error_message"]
 
 
 # ---- the port -------------------------------------------------------------------------------------------------------

@@ -28,10 +28,15 @@ SUB_ACCOUNTS = 50  # of one integrator
 PASSWORD_MIN, PASSWORD_MAX = 8, 1024  # characters
 NAME_MAX = 255
 GUESSES, GUESS_SPAN_S = 5, 60.0  # wrong passwords for one address from one place, before it has to wait
-GUESSES_FROM_ALL = 100  # ... and from everywhere
+GUESSES_FROM_ALL = 100  # ... for one address from everywhere
+GUESSES_FROM_ONE = 30  # ... from one place for all addresses: each costs a slow hash
 TOKEN_KEPT_S = 30 * 86400.0  # seconds a token is known after it was over
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}")
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+_Guesser = tuple[str | None, str | None]
+"""(caller, e-mail address) of wrong passwords that are counted together; None: any."""
 
 
 class People:
@@ -40,7 +45,7 @@ class People:
     def __init__(self, store: Store, ring: KeyRing) -> None:
         self._store = store
         self._ring = ring
-        self._guesses: OrderedDict[str, list[float]] = OrderedDict()
+        self._guesses: OrderedDict[_Guesser, list[float]] = OrderedDict()
         self._lock = threading.Lock()
         self._registering = threading.Lock()
         self._counting = threading.Lock()  # one at a time of what may be there only so often
@@ -190,21 +195,21 @@ class People:
         guesses come from everywhere).
         """
         address = email.strip().lower()[:NAME_MAX]
-        who = f"{caller} {address}"
+        pair, place, person = (caller, address), (caller, None), (None, address)
         # One guess at an address after the other, or a hundred at once would all be let through before the first fails.
         with self._turns[hash(address) % len(self._turns)]:
-            self._check_guesses(who, GUESSES)
-            self._check_guesses(address, GUESSES_FROM_ALL)
+            for who, most in ((pair, GUESSES), (place, GUESSES_FROM_ONE), (person, GUESSES_FROM_ALL)):
+                self._check_guesses(who, most)
             user = self._store.users.by_email(address)
             right = matches(password[: PASSWORD_MAX + 1], user.password if user is not None else None)
             if not right or user is None or not self._is_active(user):
-                self._guessed(who)
-                self._guessed(address)
+                for who in (pair, place, person):
+                    self._guessed(who)
                 raise Unauthorized("the e-mail address or the password is wrong", code="wrong_password",
                                    remedy="try again, or ask whoever looks after this bridge")  # fmt: skip
             with self._lock:
-                self._guesses.pop(who, None)
-                self._guesses.pop(address, None)
+                self._guesses.pop(pair, None)
+                self._guesses.pop(person, None)  # not its place's: a guesser may have an account of his own
             return user
 
     def is_password(self, user: User, password: str) -> bool:
@@ -217,15 +222,15 @@ class People:
         organization = self._store.organizations.get(user.organization_id)
         return organization is not None and organization.disabled_at is None
 
-    def _check_guesses(self, who: str, most: int) -> None:
+    def _check_guesses(self, who: _Guesser, most: int) -> None:
         with self._lock:
             seen = [at for at in self._guesses.get(who, ()) if at > time.monotonic() - GUESS_SPAN_S]
             if len(seen) >= most:
                 wait = max(1, round(seen[0] + GUESS_SPAN_S - time.monotonic()))
-                raise TooMany("too many wrong passwords for this address", retry_after_s=wait,
+                raise TooMany("too many wrong passwords", retry_after_s=wait,
                               remedy=f"wait {wait} s")  # fmt: skip
 
-    def _guessed(self, who: str) -> None:
+    def _guessed(self, who: _Guesser) -> None:
         with self._lock:
             now = time.monotonic()
             kept = [at for at in self._guesses.pop(who, []) if at > now - GUESS_SPAN_S]

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import click
 
+from bridge.cli.wording import on_the_command_line
 from bridge.lock import FolderInUse
 from bridge.place import default_data_folder
 from bridge.remote import BadCredentials, NotRunning, Refused, Remote
@@ -29,6 +30,8 @@ config_option = click.option(
     help="Configuration file (default: config.toml in the data folder, if there is one).",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+org_option = click.option("--org", default=None, help="Of this organization: id, beginning of an id, or name (default: "
+                          "the one this bridge belongs to).")  # fmt: skip
 
 
 # ---- where ------------------------------------------------------------------------------------------------------
@@ -72,7 +75,7 @@ def said_plainly() -> Iterator[None]:
     except FolderInUse as error:
         raise Stop(f"cannot start: {error}", WRONG) from error
     except Refused as error:
-        raise Stop(str(error), WRONG if error.code == "bad_config" else FAILED) from error
+        raise Stop(on_the_command_line(error), WRONG if error.code == "bad_config" else FAILED) from error
     except BrokenPipeError:
         raise  # nobody reads on (`| head`): click ends the command quietly
     except OSError as error:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
-from bridge.cli.common import FAILED, Stop, clean, data_option, json_option, print_json, remote, table
+from bridge.cli.common import FAILED, Stop, clean, data_option, json_option, org_option, print_json, remote, table
 from bridge.cli.listing import Listing
-from bridge.cli.naming import key_of, org_of, user_of
+from bridge.cli.naming import home_of, key_of, user_of
 from bridge.remote import Remote, name_in_path
 
 SCOPES = ("jobs", "printers", "admin", "print", "read")
@@ -25,10 +25,6 @@ def keys() -> None:
     """API keys: list (without a command), add, change, revoke."""
 
 
-org_option = click.option("--org", default=None, help="Of this organization: id, beginning of an id, or name (default: "
-                          "the one this bridge belongs to).")  # fmt: skip
-
-
 @keys.command("list")
 @org_option
 @json_option
@@ -36,7 +32,7 @@ org_option = click.option("--org", default=None, help="Of this organization: id,
 def list_(org: str | None, as_json: bool, data: Path | None) -> None:
     """List the keys. Their texts are not kept anywhere."""
     bridge = remote(data)
-    answer = bridge.get("/v1/keys", organization=_home(bridge, org))
+    answer = bridge.get("/v1/keys", organization=home_of(bridge, org))
     if as_json:
         print_json(answer)
         return
@@ -79,15 +75,11 @@ def add(
 ) -> None:  # fmt: skip
     """Make a key called NAME. It stands alone on standard output, this once."""
     bridge = remote(data)
-    home = _home(bridge, org)
+    home = home_of(bridge, org)
     whose = user_of(bridge, user, home)["id"] if user is not None else None
     wish = _given(scopes=list(scopes), origins=list(origins), raw=raw, drawer=drawer, organization=home, user=whose,
                   kind=kind)  # fmt: skip
     show_once(bridge, {"name": name, **wish})
-
-
-def _home(bridge: Remote, org: str | None) -> str | None:
-    return None if org is None else str(org_of(bridge, org)["id"])
 
 
 def _given(**words: Any) -> dict[str, Any]:
@@ -121,7 +113,8 @@ def change(
     if not wish:
         raise click.UsageError("say what is to change: --name, --scope, --raw, --drawer or --no-drawer")
     bridge = remote(data)
-    changed = bridge.call("PATCH", f"/v1/keys/{name_in_path(key_of(bridge, key, _home(bridge, org))['id'])}", body=wish)
+    found = key_of(bridge, key, home_of(bridge, org))
+    changed = bridge.call("PATCH", f"/v1/keys/{name_in_path(found['id'])}", body=wish)
     may = f"may send {changed['raw']}, and may {'' if changed['drawer'] else 'not '}open the cash drawer"
     click.echo(f"key {clean(changed['name'])} ({changed['id']}) {may}")
 
@@ -133,6 +126,6 @@ def change(
 def revoke(key: str, org: str | None, data: Path | None) -> None:
     """Revoke KEY (id, beginning of an id, or name). It stops working at once."""
     bridge = remote(data)
-    found = key_of(bridge, key, _home(bridge, org))
+    found = key_of(bridge, key, home_of(bridge, org))
     bridge.call("DELETE", f"/v1/keys/{name_in_path(found['id'])}")
     click.echo(f"key {clean(found['name'])} ({found['id']}) is revoked")

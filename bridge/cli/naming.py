@@ -171,6 +171,11 @@ def user_of(remote: Remote, wanted: str, organization: str | None = None) -> Nam
     return addressed[0] if addressed else _named("user", wanted, users, "users")
 
 
+def home_of(remote: Remote, org: str | None) -> str | None:
+    """The id of the organization that --org names; None: the one this bridge belongs to. Raises Stop."""
+    return None if org is None else str(org_of(remote, org)["id"])
+
+
 def group_of(remote: Remote, wanted: str, organization: str | None = None) -> Named:
     """The group with this id, beginning of an id, or name. Raises Stop."""
     return _named("group", wanted, remote.get("/v1/groups", organization=organization)["groups"], "users groups")
@@ -190,9 +195,12 @@ def _named(noun: str, wanted: str, known: list[Named], command: str) -> Named:
 # ---- webhooks ---------------------------------------------------------------------------------------------------
 
 
-def webhook_of(remote: Remote, wanted: str) -> Named:
-    """The webhook with this id or beginning of an id, or its address. Raises Stop."""
-    hooks = remote.get("/v1/webhooks")["webhooks"]
+def webhook_of(remote: Remote, wanted: str, organization: str | None = None) -> Named:
+    """The webhook with this id or beginning of an id, or its address. Raises Stop.
+
+    organization: id of another one whose webhook it is.
+    """
+    hooks = remote.get("/v1/webhooks", organization=organization)["webhooks"]
     long = len(wanted.removeprefix("wh_")) >= BEGINNING
     for found in (
         [hook for hook in hooks if wanted in (hook["id"], hook["url"])],

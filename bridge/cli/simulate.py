@@ -34,8 +34,10 @@ LABELS = click.IntRange(0, 1_000_000)
 @click.option("--control", type=click.IntRange(0, 65535), default=None, help="Port where programs are the operator.")
 @click.option("--name", default=None, help="The model it says it is.")
 @click.option("--dpi", type=click.IntRange(100, 1200), default=203, show_default=True, help="Dots per inch.")
-@click.option("--width-mm", type=click.FloatRange(10, 500), default=104.1, show_default=True, help="Of the label.")
-@click.option("--height-mm", type=click.FloatRange(0, 1000), default=152.4, show_default=True, help="0: continuous.")
+@click.option("--width-mm", type=click.FloatRange(10, 500), default=None,
+              help="Of the label (default: 104.1; of escpos: 72).")  # fmt: skip
+@click.option("--height-mm", type=click.FloatRange(0, 1000), default=None,
+              help="0: continuous (default: 152.4; of escpos: 0).")  # fmt: skip
 @click.option("--label-s", type=click.FloatRange(0, 60), default=0.3, show_default=True, help="Seconds for a label.")
 @click.option("--buffer", type=BYTES, default=256 * 1024, show_default=True, help="Bytes of its receive buffer.")
 @click.option("--paper-out-after", "paper_left", type=LABELS, default=None, help="Labels on the roll.")
@@ -94,7 +96,13 @@ def _printer(language: str, folder: Path | None, options: dict[str, Any]) -> Sim
     if language not in names():
         raise Stop(f"there is no simulated {language} printer; there are {', '.join(names())}", WRONG)
     folder = folder or Path(tempfile.mkdtemp(prefix=f"simulated-{language}-"))
-    media = Media(options.pop("dpi"), options.pop("width_mm"), options.pop("height_mm") or None)
+    width_mm, height_mm = options.pop("width_mm"), options.pop("height_mm")
+    usual_width, usual_height = (72.0, 0.0) if language == "escpos" else (104.1, 152.4)
+    media = Media(
+        options.pop("dpi"),
+        usual_width if width_mm is None else width_mm,
+        (usual_height if height_mm is None else height_mm) or None,
+    )
     habits = Habits(**{name: options.pop(name) for name in Habits.__dataclass_fields__})
     faults = [name for name in ("near_end", "head_open", "paused") if options.pop(name)]
     given = {name: value for name, value in options.items() if value is not None}

@@ -8,16 +8,25 @@ from typing import Any
 
 import click
 
-from bridge.cli.common import FAILED, WRONG, Stop, clean, data_option, json_option, print_json, remote, table
+from bridge.cli.common import (
+    FAILED,
+    WRONG,
+    Stop,
+    clean,
+    data_option,
+    json_option,
+    org_option,
+    print_json,
+    remote,
+    table,
+)
 from bridge.cli.listing import Listing
-from bridge.cli.naming import group_of, org_of, user_of
+from bridge.cli.naming import group_of, home_of, user_of
 from bridge.remote import Remote, name_in_path
 
 ROLES = ("admin", "user", "guest")
 SECRET_MAX = 4096  # bytes read of a file that holds a password
 
-org_option = click.option("--org", default=None, help="Of this organization: id, beginning of an id, or name (default: "
-                          "the one this bridge belongs to).")  # fmt: skip
 password_option = click.option("--password-file", default=None, help="A file with the password; - reads standard "
                                "input (default: it is asked for).")  # fmt: skip
 
@@ -34,7 +43,7 @@ def users() -> None:
 def list_(org: str | None, as_json: bool, data: Path | None) -> None:
     """List the users."""
     bridge = remote(data)
-    home = _home(bridge, org)
+    home = home_of(bridge, org)
     found = every_user(bridge, home)
     if as_json:
         print_json({"users": found, "total": len(found)})
@@ -67,7 +76,7 @@ def add(name: str, email: str | None, password_file: str | None, role: str, org:
     """Add a user called NAME."""
     bridge = remote(data)
     wish = {
-        "name": name, "email": email, "role": role, "organization": _home(bridge, org),
+        "name": name, "email": email, "role": role, "organization": home_of(bridge, org),
         "password": secret("Password", password_file) if email is not None or password_file is not None else None,
     }  # fmt: skip
     made = bridge.create("/v1/users", {word: value for word, value in wish.items() if value is not None})
@@ -128,7 +137,7 @@ def groups() -> None:
 def list_groups(org: str | None, as_json: bool, data: Path | None) -> None:
     """List the groups and how many are in each."""
     bridge = remote(data)
-    answer = bridge.get("/v1/groups", organization=_home(bridge, org))
+    answer = bridge.get("/v1/groups", organization=home_of(bridge, org))
     if as_json:
         print_json(answer)
         return
@@ -142,7 +151,7 @@ def list_groups(org: str | None, as_json: bool, data: Path | None) -> None:
 def add_group(name: str, org: str | None, data: Path | None) -> None:
     """Make a group called NAME."""
     bridge = remote(data)
-    home = _home(bridge, org)
+    home = home_of(bridge, org)
     made = bridge.create("/v1/groups", {"name": name, **({"organization": home} if home is not None else {})})
     click.echo(f"group {clean(made['name'])} ({made['id']}) is made")
 
@@ -154,7 +163,7 @@ def add_group(name: str, org: str | None, data: Path | None) -> None:
 def remove_group(group: str, org: str | None, data: Path | None) -> None:
     """Remove GROUP (id, beginning of an id, or name). Its users stay."""
     bridge = remote(data)
-    bridge.call("DELETE", f"/v1/groups/{name_in_path(group_of(bridge, group, _home(bridge, org))['id'])}")
+    bridge.call("DELETE", f"/v1/groups/{name_in_path(group_of(bridge, group, home_of(bridge, org))['id'])}")
     click.echo(f"group {clean(group)} is removed")
 
 
@@ -166,7 +175,7 @@ def remove_group(group: str, org: str | None, data: Path | None) -> None:
 def put(user: str, into: tuple[str, ...], org: str | None, data: Path | None) -> None:
     """Put USER into these groups, and take it out of all others."""
     bridge = remote(data)
-    home = _home(bridge, org)
+    home = home_of(bridge, org)
     wanted = [group_of(bridge, each, home)["id"] for each in into]
     changed = bridge.call("PATCH", _path(bridge, user, org), body={"groups": wanted})
     click.echo(f"user {clean(changed['name'])} is in {clean(', '.join(into)) or 'no group'}")
@@ -249,9 +258,5 @@ def _beginning(path: Path) -> bytes:
         return file.read(SECRET_MAX + 1)
 
 
-def _home(bridge: Remote, org: str | None) -> str | None:
-    return None if org is None else str(org_of(bridge, org)["id"])
-
-
 def _path(bridge: Remote, user: str, org: str | None) -> str:
-    return f"/v1/users/{name_in_path(user_of(bridge, user, _home(bridge, org))['id'])}"
+    return f"/v1/users/{name_in_path(user_of(bridge, user, home_of(bridge, org))['id'])}"

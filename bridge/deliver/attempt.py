@@ -110,6 +110,7 @@ class Attempt:
     def _keep_going(self, sent: int) -> bool:
         if sent:
             self._taken()
+            self._desk.monitor.taken(sent)
             self._ticket.progress.bytes_sent = sent
             self._ticket.begun.set()
         return self._is_wanted()

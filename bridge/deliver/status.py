@@ -37,6 +37,7 @@ UNSEEN_S = 1.0  # after the last byte, before "idle" is believed of a printer th
 POLL_S = 3.0  # while a network printer is idle; others are opened for it, which other programs feel
 POLL_PLUGGED_S = 30.0
 POLL_BLOCKED_S = 1.0
+MOVES = 4096  # bytes after which it takes data again; some take one now and then, to keep their connection
 PROBE_AGAIN_S = (600.0, 3600.0, 86_400.0)
 SILENT_MAX = 3  # times in a row that a question, or a printer that used to answer, may be silent before it counts
 
@@ -60,6 +61,8 @@ class Monitor:
         self._next = time.monotonic()
         self._last: Status | None = None
         self._heard = 0.0
+        self._taken = 0
+        self._held_at: int | None = None  # bytes after which it took no more, and said why
 
     # -- what is known --
 
@@ -198,25 +201,37 @@ class Monitor:
                 self._say(None)
         return status
 
-    def stalled(self, line: Connection, wanted: Callable[[], bool]) -> Callable[[], bool]:
-        """For Connection.on_stall: whether it is known why it takes nothing, and somebody still waits for it."""
+    def stalled(self, line: Connection, wanted: Callable[[], bool]) -> Callable[[float], bool]:
+        """For Connection.on_stall: whether it is known why it takes nothing, and somebody still waits for it.
 
+        Of a printer that answers the reason is always known in general words, but only after stall_s: a slow one may
+        just be busy.
+        """
         pushed: Status | None = None
+        self._taken, self._held_at = line.sent, None
 
-        def known() -> bool:
+        def known(seconds: float) -> bool:
             nonlocal pushed
             if not wanted():
                 return False
             pushed = self._pushed(line) or pushed
             status = line.wire_status() or pushed or self._over_the_network()
-            if status is not None and status.blocked:
-                self._say(status)
-                return True
-            if self.answers:
-                self._say(_TAKES_NOTHING)
-            return self.answers
+            if status is None or not status.blocked:
+                if not self.answers or seconds < self._printer.settings.stall_s:
+                    return False
+                status = _TAKES_NOTHING
+            self._held_at = self._taken
+            self._say(status)
+            return True
 
         return known
+
+    def taken(self, sent: int) -> None:
+        """So many bytes it has taken of a job: when it goes on, why it took none is over."""
+        self._taken = sent
+        if self._held_at is not None and sent - self._held_at >= MOVES:
+            self._held_at = None
+            self._say(None)
 
     def _pushed(self, line: Connection) -> Status | None:
         """What a receipt printer has said without being asked (ESC/POS ASB), when it was told to before."""

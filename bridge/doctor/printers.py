@@ -21,7 +21,7 @@ from bridge.doctor import asking, hardware
 from bridge.doctor.database import own_printers
 from bridge.doctor.finding import Finding
 from bridge.doctor.patient import Patient
-from bridge.fleet import why_not
+from bridge.fleet import misfit, why_not
 from bridge.remote import NotRunning, Refused
 from devices import transports
 from devices.contracts import Settings
@@ -102,6 +102,8 @@ def _reach(printer: Known, *, ask: bool) -> Finding:
         wrong = f"printer {printer.name!r}: {error.errors()[0]['msg']}"
     if wrong is not None:
         return Finding(AREA, "problem", wrong, printer.edit)
+    if (unfit := misfit(PrinterConfig.model_validate(printer.settings))) is not None:
+        return Finding(AREA, "warning", str(unfit), printer.edit)
     scheme = urlsplit(printer.uri).scheme.lower()
     if scheme == "tcp":
         seen = _connect(printer)

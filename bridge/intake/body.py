@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack, closing
 from itertools import accumulate
 from typing import Any, NoReturn
 
 from flask import Request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
 
 from bridge.errors import BadRequest, TooLarge
 
@@ -79,12 +81,12 @@ def _too_large() -> TooLarge:
 
 def _body(request: Request, lenient: bool) -> dict[str, Any]:
     if request.mimetype == "multipart/form-data":
-        return _trimmed({name: values[-1] for name, values in request.form.lists()})
+        return _form(request) if request.content_length else {}
     data = request.get_data(cache=True)  # kept: a form is read from the same bytes
     if request.mimetype == "application/x-www-form-urlencoded" and data.lstrip()[:1] not in (b"{", b"["):
         if data.count(b"&") >= FIELDS_MAX:
             raise _too_large()
-        return _trimmed({name: values[-1] for name, values in request.form.lists()})
+        return _form(request)
     if not data.strip():
         return {}
     value = read_json(data, lenient=lenient)
@@ -93,6 +95,35 @@ def _body(request: Request, lenient: bool) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRequest("the body is JSON, but not an object", remedy='send {"name": value, ...}')
     return _trimmed(value)
+
+
+class _FormParser(FormDataParser):
+    """Says so when it cannot read a form, and closes its files. Werkzeug's own makes an empty form of that."""
+
+    def parse(self, *args: Any, **more: Any) -> Any:
+        self.silent = False
+        files, make = ExitStack(), self.stream_factory
+        self.stream_factory = lambda *about, **named: files.enter_context(closing(make(*about, **named)))
+        with files:
+            read = super().parse(*args, **more)
+            files.pop_all()
+            return read
+
+
+def _form(request: Request) -> dict[str, Any]:
+    request.form_data_parser_class = _FormParser
+    try:
+        return _trimmed({name: values[-1] for name, values in request.form.lists()})
+    except UnicodeDecodeError as error:
+        what = f"the form is not UTF-8 text: {error.object[:100]!r}"
+        raise BadRequest(what, remedy="send the names of fields and files in UTF-8") from error
+    except ValueError as error:
+        boundary = request.mimetype_params.get("boundary")
+        if not boundary or not boundary.isascii():
+            raise BadRequest("the Content-Type of the form names no boundary",
+                             remedy="let your HTTP library write that header") from error  # fmt: skip
+        raise BadRequest(f"the form ends too early, or its parts are not divided by --{boundary[:70]}",
+                         remedy="send it once more, whole") from error  # fmt: skip
 
 
 def _trimmed(given: dict[str, Any]) -> dict[str, Any]:

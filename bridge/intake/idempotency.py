@@ -16,7 +16,7 @@ PARAMETER: dict[str, Any] = {
     "required": False,
     "description": "Of your choice. Repeat a request with the same key and body after a lost answer, and you get what "
     "was made first, with status 200. The same key with another body is refused with 409.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_MAX},
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_MAX, "pattern": "^[!-~]([ -~]*[!-~])?$"},
 }
 
 

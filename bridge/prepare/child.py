@@ -25,7 +25,7 @@ from typing import Any, BinaryIO, Literal
 from bridge.prepare import receipts
 from bridge.prepare.documents import Budget, Refused, Sheet, is_memory, open_document, out_of_memory
 from devices.contracts import PLAIN, Bitmap, Media, Tuning
-from devices.errors import UnknownLanguage
+from devices.errors import PageTooWide, UnknownLanguage
 
 PREFIX = struct.Struct(">I")
 
@@ -175,7 +175,8 @@ def pages(request: DrawRequest, cpu_s: float, data: bytes) -> Iterator[tuple[dic
             if number == selected:
                 payload += language.end_of("copy", request.tuning, request.media)
         except ValueError as error:
-            raise Refused("not_encodable", f"{request.language}: {error}", "change the job", number) from error
+            mend = "the printer's settings (dpi, width_mm)" if isinstance(error, PageTooWide) else "the job"
+            raise Refused("not_encodable", f"{request.language}: {error}", f"change {mend}", number) from error
         yield {"page": number, "of": selected, "copies": copies, "size": len(payload)} | facts, payload
 
 

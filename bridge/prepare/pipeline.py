@@ -211,13 +211,19 @@ def error_is_poison(error: Exception) -> bool:
     return isinstance(error, RenderFailed) and error.code == "render_crashed"
 
 
+def _percent(factor: float) -> str:
+    """0.484 -> "48 %"; what is not whole is never said to be."""
+    percent = 100 * factor
+    return f"{percent:.2g} %" if percent < 1 else f"{min(percent, 99):.0f} %"
+
+
 def note(page: PageDrawn) -> str:
     """What was done to the first page to get it onto the label, for people."""
     parts = []
     if page.rotated:
         parts.append(f"turned by {page.rotated} degrees")
     if page.factor != 1:
-        parts.append(f"shrunk to {page.factor:.3g} of its size to fit the label")
+        parts.append(f"shrunk to {_percent(page.factor)} of its size to fit the label")
     if page.note:
         parts.append(page.note)
     return ", ".join(parts)

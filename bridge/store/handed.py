@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from bridge.model import Job, State
 from bridge.store.engine import Cursor, Engine
-from bridge.store.jobs import _ANYBODY, _SELECT, Jobs, _job, _move, _update
+from bridge.store.jobs import _ANYBODY, _SELECT, OFFERED, Jobs, _job, _move, _update
 
 HANDED = "handed"
 HEARD = "client"
@@ -64,14 +64,30 @@ class Handed:
         """What a machine that asks for its jobs gets, in the order it is to print them.
 
         state: QUEUED; PREPARING or SENDING for what it said it has. key_id: only those made with this key. now: Unix
-        seconds; what expired before is not among them, and nothing new for a printer that is paused.
+        seconds, see OFFERED.
         """
         rows = self._engine.read().execute(
             f"{_SELECT} WHERE {_ANYBODY} AND client_id = :client AND state = :state"
-            " AND (:key IS NULL OR key_id = :key) AND (:state != 'queued' OR coalesce(expires_at, :now) >= :now"
-            " AND device_id NOT IN (SELECT id FROM devices WHERE client_id = :client AND paused = 1))"
-            " ORDER BY priority DESC, queued_seq LIMIT :limit",
+            f" AND (:key IS NULL OR key_id = :key) AND {OFFERED} ORDER BY priority DESC, queued_seq LIMIT :limit",
             {"client": client_id, "state": state.value, "key": key_id, "now": now, "limit": limit},
+        )
+        return [_job(row) for row in rows]
+
+    def offered_by_printer(
+        self, organization_id: str, *, now: float, hostname: str | None = None, each: int = 10
+    ) -> list[Job]:
+        """What waits for printers of the organization's other machines, whoever sent it: of each printer the next few.
+
+        The first of every printer come first, then the second ones: no printer that stands still hides another's jobs.
+        now: Unix seconds, see OFFERED. hostname: only that machine's.
+        """
+        rows = self._engine.read().execute(
+            f"{_SELECT} JOIN (SELECT serial AS number, row_number() OVER (PARTITION BY device_id ORDER BY"
+            f" priority DESC, queued_seq) AS place FROM jobs WHERE {_ANYBODY} AND state IN ('queued', 'preparing')"
+            f" AND {OFFERED} AND client_id IN (SELECT id FROM clients WHERE organization_id = :org AND is_self = 0"
+            " AND (:host IS NULL OR hostname = :host))) AS waiting ON serial = number"
+            " WHERE place <= :each ORDER BY place, queued_seq",
+            {"org": organization_id, "host": hostname, "each": each, "now": now},
         )
         return [_job(row) for row in rows]
 

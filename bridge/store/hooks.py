@@ -57,6 +57,15 @@ class Hooks:
         ).fetchone()  # fmt: skip
         return _webhook(row) if row else None
 
+    def home_of(self, row_id: str) -> str | None:
+        """The organization a webhook, or a message, belongs to."""
+        row = self._engine.read().execute(
+            "SELECT organization_id FROM webhooks WHERE id = :id"
+            " UNION ALL SELECT organization_id FROM deliveries WHERE id = :id",
+            {"id": row_id},
+        ).fetchone()  # fmt: skip
+        return row[0] if row else None
+
     def listing(self, organization_id: str, dialect: str | None = None) -> list[Webhook]:
         """In the order in which they were made."""
         rows = self._engine.read().execute(

@@ -172,22 +172,6 @@ class Jobs:
         ).fetchone()  # fmt: skip
         return _job(row) if row else None
 
-    def offered(self, organization_id: str, *, hostname: str | None = None, each: int = 10) -> list[Job]:
-        """What waits for printers of the organization's other machines, whoever sent it: of each printer the next few.
-
-        The first of every printer come first, then the second ones: no printer that stands still hides another's jobs.
-        hostname: only that machine's.
-        """
-        rows = self._engine.read().execute(
-            f"{_SELECT} JOIN (SELECT serial AS number, row_number() OVER (PARTITION BY device_id ORDER BY"
-            f" priority DESC, queued_seq) AS place FROM jobs WHERE {_ANYBODY} AND state IN ('queued', 'preparing')"
-            " AND client_id IN (SELECT id FROM clients WHERE organization_id = :org AND is_self = 0"
-            " AND (:host IS NULL OR hostname = :host))) AS waiting ON serial = number"
-            " WHERE place <= :each ORDER BY place, queued_seq",
-            {"org": organization_id, "host": hostname, "each": each},
-        )
-        return [_job(row) for row in rows]
-
     def body(self, organization_id: str, job_id: str) -> bytes | None:
         """The document of a job when it is small enough to lie in the database."""
         row = self._engine.read().execute(
@@ -209,6 +193,7 @@ class Jobs:
         q: str | None = None,
         newest_first: bool = False,
         after: int | None = None,
+        offered_at: float | None = None,
         limit: int = 20,
         offset: int = 0,
     ) -> tuple[list[Job], int]:
@@ -216,6 +201,7 @@ class Jobs:
 
         organization_id: None for everybody's. reason: only jobs held for it. q: only those whose title contains
         it, whatever its case (of ASCII letters). after: serial of a job; only those that come after it in this order.
+        offered_at: Unix seconds; only what a machine that asks for its jobs then may get.
         """
         narrow = {k: v for k, v in (("organization_id", organization_id), ("device_id", device_id)) if v is not None}
         wide: dict[str, Any] = {"client_id": client_id, "job_type": job_type, "key_id": key_id, "reason": reason}
@@ -236,6 +222,9 @@ class Jobs:
         if after is not None:
             wanted["after"] = after
             where += f" AND serial {'<' if newest_first else '>'} :after"
+        if offered_at is not None:
+            wanted["now"] = offered_at
+            where += f" AND {OFFERED}"
         order = f"ORDER BY serial {'DESC' if newest_first else 'ASC'} LIMIT :limit OFFSET :offset"
         db = self._engine.read()
         total: int = db.execute(f"SELECT count(*) FROM jobs WHERE {where}", wanted).fetchone()[0]
@@ -530,6 +519,14 @@ class Jobs:
 
 _ANYBODY = "organization_id IN (SELECT id FROM organizations)"
 """Every organization, said so that the index of devices is used: it begins with the organization."""
+
+
+OFFERED = (
+    "(state != 'queued' OR coalesce(expires_at, :now) >= :now"
+    " AND device_id NOT IN (SELECT id FROM devices WHERE paused = 1))"
+)
+"""What another machine may get when it asks for its jobs at the time :now: nothing that is late, and nothing new for a
+printer that is paused."""
 
 
 def _first_state(request: JobRequest) -> tuple[State, str | None, str]:

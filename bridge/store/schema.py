@@ -257,6 +257,7 @@ CREATE TABLE cursors (
 
 FIFTH = """
 ALTER TABLE clients ADD COLUMN connected INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX keys_of_user ON keys (user_id) WHERE user_id IS NOT NULL;
 """
 
 MIGRATIONS = [FIRST, SECOND, THIRD, FOURTH, FIFTH]

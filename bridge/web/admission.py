@@ -57,13 +57,18 @@ class Admission:
         session = Session()
         try:
             async with asyncio.timeout(self._auth_s):
-                hello = session.receive(_first(await socket.recv()))
+                message = await socket.recv()
         except TimeoutError:
             session.refuse(f"nobody said who this is within {self._auth_s:g} seconds")
             await turn_away(socket, session.take_outgoing(), SILENT)
             return None
         except ConnectionClosed:
             return None
+        if not isinstance(message, str) or len(message) > MESSAGE_MAX:
+            session.refuse(_unread(message))
+            await turn_away(socket, session.take_outgoing(), REFUSED)
+            return None
+        hello = session.receive(message)
         if not isinstance(hello, Hello):
             await turn_away(socket, session.take_outgoing(), REFUSED)
             return None
@@ -119,6 +124,8 @@ class Admission:
         return known
 
 
-def _first(message: str | bytes) -> str:
-    """The first message, which nobody needs to be long."""
-    return message if isinstance(message, str) and len(message) <= MESSAGE_MAX else ""
+def _unread(message: str | bytes) -> str:
+    """Why a first message is not even looked at: nobody needs it to be long."""
+    if isinstance(message, bytes):
+        return "messages are text (JSON)"
+    return f"the first message is too long ({len(message):,} characters, at most {MESSAGE_MAX:,})"

@@ -15,7 +15,7 @@ REMEDIES = {
     "cutter-error": "clear the cutter and close it",
     "overheated": "let it cool down",
     "label-waiting": "take the label off",
-    "paused": "press its pause button",
+    "paused": "press its pause (or online) button",
 }
 """Reason -> what to do. Where the text of a reason says it already (offline, other) there is none."""
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Literal
 
 from devices.contracts import PLAIN, Bitmap, Language, Media, Tuning
+from devices.errors import PageTooWide
 from devices.profiles import Profile, profile
 from devices.strips import edges, grid, inked, widths
 
@@ -37,13 +38,13 @@ class EscPos:
         """ESC @ and one picture, `copies` times. tuning.profile: a name of devices.profiles.
 
         ESC @ brings margin, alignment and line spacing to what is known; it leaves the printer's memory as it is. With
-        ESC * the page is filled up to a multiple of 24 rows. Raises ValueError for a page wider than the head.
+        ESC * the page is filled up to a multiple of 24 rows. Raises PageTooWide.
         """
         if copies < 1:
             raise ValueError(f"at least 1 copy, not {copies:,}")
         printer = profile(tuning.profile)
         if page.width > printer.dots:
-            raise ValueError(
+            raise PageTooWide(
                 f"the page is {page.width:,} dots wide, and the head of the profile {printer.name!r} has"
                 f" {printer.dots:,} ({printer.dots / printer.dpi * 25.4:.0f} mm at {printer.dpi} dpi)"
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import re
 from contextlib import suppress
 from functools import cache
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,10 @@ from devices.contracts import Connection, Settings, Transport
 from devices.errors import BadPrinterUri
 
 _DEFAULTS = Settings()
+_HOST = re.compile(
+    r"(?:[A-Za-z0-9](?:[\w-]*[A-Za-z0-9])?(?:\.[\w-]+)+|localhost|[\w.-]+(?=:\d)|\[[0-9A-Fa-f:.%]+\])(?::\d{1,5})?"
+    r"|(?P<v6>[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})"
+)
 
 
 @cache
@@ -74,6 +79,9 @@ def open(uri: str, settings: Settings = _DEFAULTS) -> Connection:
 
 def _scheme(uri: str) -> str:
     scheme, colon, _ = uri.partition("://")
+    if not colon and (host := _HOST.fullmatch(uri)):
+        written = f"[{uri}]" if host["v6"] else uri
+        raise BadPrinterUri(f"{uri!r} does not say how the printer is reached; on the network write tcp://{written}")
     if not colon:
         raise BadPrinterUri(f"{uri!r} does not say how the printer is reached; an address begins with {_allowed()}")
     return scheme.lower()

@@ -142,10 +142,10 @@ class FileConnection(OneWay):
 
     def _await_driver(self) -> None:
         """Linux's usblp takes the last block without waiting for it, and drops it when closed before poll() says so."""
-        while self.sent and not self._has_room(self._stall_s):
-            if self.on_stall is not None and self.on_stall():
-                continue
-            self._fail(f"the device did not take the last bytes within {self._stall_s:g} s")
+        progress = Progress(self._stall_s, self)
+        while self.sent and not self._has_room(min(TICK_S, self._stall_s)):
+            if progress.stalled():
+                self._fail(f"the device did not take the last bytes within {self._stall_s:g} s")
 
     def _has_room(self, seconds: float) -> bool:
         """Wait until the device or FIFO can be written (poll says "error" as well, and the next write names it)."""

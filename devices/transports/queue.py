@@ -25,6 +25,7 @@ from devices.contracts import Connection, KeepGoing, Receipt, Settings, Status, 
 from devices.cups import Cups, CupsError, Document, Job, JobState, Queue
 from devices.errors import BadPrinterUri, PrinterUnreachable, SendInterrupted, SendStopped
 from devices.wire.oneway import OneWay
+from devices.wire.patience import Progress
 
 CHUNK = 32 * 1024  # bytes; a cancel takes effect within one chunk
 TITLE = "print-bridge"  # of the job, as people see it in the queue
@@ -238,7 +239,7 @@ class QueueConnection(OneWay):
     def _follow(self) -> Receipt:
         """Return when the queue says that the job is completed."""
         began = changed = time.monotonic()
-        last, pause = None, LOOK_S
+        progress, last, pause = Progress(self._patience(None), self), None, LOOK_S
         while True:
             time.sleep(pause)
             pause = min(pause * 1.5, LOOK_MOST_S)
@@ -246,13 +247,10 @@ class QueueConnection(OneWay):
             if sight is not None and (receipt := self._judge(sight)) is not None:
                 return receipt
             if sight != last:
-                changed, last = time.monotonic(), sight
+                changed, last, progress = time.monotonic(), sight, Progress(self._patience(sight), self)
             self._note_first_try(sight, time.monotonic() - began)
-            waited = time.monotonic() - changed
-            if waited >= self._patience(sight):
-                if self.on_stall is None or not self.on_stall():
-                    self._take_back(sight, _why_waiting(sight, waited))
-                changed = time.monotonic()
+            if progress.stalled():
+                self._take_back(sight, _why_waiting(sight, time.monotonic() - changed))
             if self._keep_going is not None and not self._keep_going(self.sent):
                 self._stop(sight)
 

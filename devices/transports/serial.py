@@ -206,7 +206,7 @@ class SerialConnection:
     """
 
     talks = True
-    on_stall: Callable[[], bool] | None = None
+    on_stall: Callable[[float], bool] | None = None
 
     def __init__(self, line: Line, address: Address, uri: str, settings: Settings) -> None:
         self.sent = 0

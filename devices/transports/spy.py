@@ -79,12 +79,12 @@ class SpyConnection:
         self._journal = journal
 
     @property
-    def on_stall(self) -> Callable[[], bool] | None:
+    def on_stall(self) -> Callable[[float], bool] | None:
         """The inner one's."""
         return self._inner.on_stall
 
     @on_stall.setter
-    def on_stall(self, on_stall: Callable[[], bool] | None) -> None:
+    def on_stall(self, on_stall: Callable[[float], bool] | None) -> None:
         self._inner.on_stall = on_stall
 
     def write(self, data: bytes | memoryview, keep_going: KeepGoing | None = None) -> None:

@@ -124,7 +124,7 @@ class TcpConnection:
     """
 
     talks = True
-    on_stall: Callable[[], bool] | None = None
+    on_stall: Callable[[float], bool] | None = None
 
     def __init__(self, sock: socket.socket, uri: str, settings: Settings) -> None:
         self.sent = 0

@@ -74,7 +74,7 @@ class UsbConnection:
     way back may be asked. on_stall may look at wire_status(), which needs no endpoint; it must not ask.
     """
 
-    on_stall: Callable[[], bool] | None = None
+    on_stall: Callable[[float], bool] | None = None
 
     def __init__(
         self, line: Line, device: Device, uri: str, settings: Settings, *, one_way: bool = False

@@ -11,7 +11,7 @@ class OneWay:
     """The half of a Connection that asks and hears, where there is nothing to hear."""
 
     talks = False
-    on_stall: Callable[[], bool] | None = None
+    on_stall: Callable[[float], bool] | None = None
 
     def ask(self, question: bytes) -> None:
         """Nothing: a question would be taken for a part of the job, and be printed or kept."""

@@ -648,6 +648,22 @@ def test_who_says_nothing_is_turned_away(bridge: Bridge) -> None:
         assert caught.value.rcvd is not None and caught.value.rcvd.code == 4002
 
 
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (json.dumps({"type": "auth", "apiKey": "k", "computerName": "x" * 20_000}), "is too long (20,051 characters, "),
+        (b'{"type": "auth"}', "messages are text (JSON)"),
+        ("", "is not valid JSON: it is empty"),
+    ],
+    ids=["long", "bytes", "empty"],
+)
+def test_a_first_message_that_is_not_read_is_told_why(bridge: Bridge, message: str | bytes, said: str) -> None:
+    with connect(bridge.server.urls[0]) as socket:
+        socket.send(message)
+        answer = json.loads(socket.recv(timeout=10))
+        assert answer["type"] == "auth_error" and said in answer["message"], answer
+
+
 def test_wrong_keys_are_answered_ever_more_slowly_and_a_right_one_at_once(bridge: Bridge) -> None:
     def guess() -> float:
         began = time.monotonic()

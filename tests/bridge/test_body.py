@@ -293,6 +293,35 @@ def test_a_form_has_a_thousand_fields_and_no_more(content_type: str) -> None:
         asked(data={**fields, "one more": "x"}, content_type=content_type)
 
 
+WORD = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+FILE = b'--x\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n^XA^XZ\r\n--x--\r\n'
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "why"),
+    [
+        (WORD + FILE % b"\xff.zpl", UPLOAD, r"not UTF-8 text: b'.*filename=\"\\xff.zpl"),
+        (WORD + FILE[:-9] % b"label.zpl", UPLOAD, "ends too early, or its parts are not divided by --x; send"),
+        (b"--x\r\nContent-Disposition: form-data", UPLOAD, "ends too early"),
+        (WORD + FILE % b"label.zpl", "multipart/form-data; boundary=y", "not divided by --y; send"),
+        (WORD + FILE % b"label.zpl", "multipart/form-data", "names no boundary"),
+        (WORD, "multipart/form-data; boundary*=UTF-8''%C3%A4", "names no boundary"),
+        (b"a=1&b=\xff", FORM, r"not UTF-8 text: b'a=1&b=\\xff'"),
+    ],
+)
+def test_a_form_that_cannot_be_read_is_refused_and_not_taken_for_an_empty_one(
+    data: bytes, content_type: str, why: str
+) -> None:
+    with pytest.raises(BadRequest, match=why) as caught:
+        asked(data=data, content_type=content_type, query_string="a=0")
+    assert caught.value.remedy
+
+
+def test_a_form_without_anything_in_it_is_no_parameters() -> None:
+    assert asked(data=b"", content_type=UPLOAD) == asked(data=b"--x--\r\n", content_type=UPLOAD) == {}
+    assert asked(data=b"", content_type=FORM) == {}
+
+
 @pytest.mark.parametrize("content_type", ["application/json", FORM, UPLOAD])
 def test_a_body_beyond_the_limit_of_the_app_is_our_own_error(content_type: str) -> None:
     with pytest.raises(TooLarge):

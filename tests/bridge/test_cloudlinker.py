@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -705,6 +706,24 @@ def test_launching_what_has_no_document_is_refused(rig: Rig) -> None:
     refused(rig.call("/jobs/create", body), 422, "document_url")
     job = create(rig, "{}")
     refused(rig.call("/jobs/launch", {"job_id": job["id"]}), 422, "payload")
+
+
+def test_a_client_gets_nothing_late_and_nothing_for_a_device_that_is_paused(rig: Rig) -> None:
+    client, payload = rig.add_client("till-4"), {"launch_immediately": True}
+    counter, label = (rig.store.devices.add(ORGANIZATION, client.id, name) for name in ("counter", "label"))
+    late, first, other = (create(rig, device_id=each.id, **payload)["id"] for each in (counter, counter, label))
+    rig.store.jobs.annotate(rig.job(late), expires_at=time.time() - 1)
+
+    def listed(**filters: Any) -> list[str]:
+        answer = rig.call("/jobs/list", filters).json
+        assert answer["meta"]["total"] == len(answer["data"])
+        return [job["id"] for job in answer["data"]]
+
+    rig.control.pause(ORGANIZATION, counter.id, "new roll")
+    assert listed(client_id=client.id, status=2) == [other]
+    assert listed(client_id=client.id) == [late, first, other] == listed(status=2), "who looks after them sees them all"
+    rig.control.resume(ORGANIZATION, counter.id)
+    assert listed(client_id=client.id, status=2) == [first, other]
 
 
 def test_unknown_paths_and_methods_are_json_too(rig: Rig) -> None:

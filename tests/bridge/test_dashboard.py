@@ -183,6 +183,10 @@ def test_every_reason_that_stops_a_printer_has_a_remedy(reason: str) -> None:
     assert what_to_do([reason]).endswith("its jobs go on by themselves")
 
 
+def test_a_printer_that_is_offline_may_have_another_button_than_pause() -> None:
+    assert what_to_do(["paused"]) == "press its pause (or online) button: its jobs go on by themselves"
+
+
 def test_what_a_person_paused_here_is_not_blamed_on_the_printers_button(page: Page) -> None:
     page.call("POST", f"/web/printers/{page.rig.printer.id}/pause")
     [printer] = page.state()["printers"]

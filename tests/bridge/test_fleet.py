@@ -14,6 +14,7 @@ from bridge.deliver import worker
 from bridge.errors import Conflict, Invalid, NotFound
 from bridge.fleet import Fleet
 from bridge.model import Device, State
+from devices.profiles import PROFILES
 from tests.bridge.shop import LABEL, PDF, Shop, until
 from tests.fake.printer import FakePrinter
 
@@ -57,6 +58,9 @@ def config(name: str, uri: str, **keys: Any) -> PrinterConfig:
     return PrinterConfig(name=name, uri=uri, **{"status": "off", **keys})
 
 
+TILL = {"name": "till", "uri": "virtual://till", "language": "escpos", "profile": "tm-t88"}
+
+
 # -- at run time
 
 
@@ -84,6 +88,13 @@ def test_a_printer_that_was_added_prints_and_is_there_again_after_a_restart(tmp_
         ({"name": "x", "uri": "tcp://h", "dpi": 3}, "dpi: "),
         ({"name": "x", "uri": "tcp://h", "colour": "red"}, "unknown key 'colour'; allowed here: name, uri"),
         ({"name": 7, "uri": "tcp://h"}, "name: "),
+        ({"name": "x", "uri": "192.168.1.40"}, "printer 'x': '192.168.1.40' does not say how the printer is reached; "
+                                              "on the network write tcp://192.168.1.40"),
+        ({"name": "x", "uri": "till.local:9100"}, "write tcp://till.local:9100"),
+        ({"name": "x", "uri": "fe80::1"}, "write tcp://[fe80::1]"),
+        ({"name": "x", "uri": "nonsense"}, "an address begins with"),
+        ({**TILL, "dpi": 203, "width_mm": 72}, "printer 'till': 72 mm at 203 dpi are 575 dots, and the head of the "
+                                              "profile 'tm-t88' has 512 (72 mm at 180 dpi); write dpi = 180"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused_with_the_key_at_fault(
@@ -218,6 +229,35 @@ def test_a_kept_printer_this_version_cannot_use_is_left_out_and_the_others_work(
         yard.store.devices.update(yard.org, bad.id, settings=broken)
     with Yard(tmp_path) as yard:
         assert set(yard.fleet.printers) == {good.id}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_receipt_printer_is_as_wide_as_its_head_unless_something_is_said(yard: Yard, name: str) -> None:
+    head = PROFILES[name]
+    added = yard.fleet.printers[yard.fleet.add({**TILL, "profile": name}).id]
+    assert added.media.dpi == head.dpi and head.dots - 2 <= added.media.width <= head.dots
+    narrow = yard.fleet.add({**TILL, "name": "narrow", "uri": "virtual://narrow", "profile": name, "width_mm": 40})
+    assert yard.fleet.printers[narrow.id].media.width_mm == 40
+
+
+def test_paper_that_is_wider_than_the_head_is_printed_as_far_as_the_head_reaches(yard: Yard) -> None:
+    for name, keys in {"plain": {"profile": None, "dpi": 203}, "tm": {}}.items():
+        added = yard.fleet.add({**TILL, "name": name, "uri": f"virtual://{name}", "width_mm": 80, **keys})
+        head = PROFILES[str(keys.get("profile", "tm-t88") or "default")]
+        assert yard.fleet.printers[added.id].media.width == head.dots
+
+
+def test_a_receipt_printer_kept_with_too_wide_a_page_stays_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Yard(tmp_path) as yard:
+        till = yard.fleet.add(TILL)
+        yard.store.devices.update(yard.org, till.id, settings=json.dumps({**TILL, "dpi": 203, "width_mm": 72}))
+    with Yard(tmp_path) as yard:
+        assert set(yard.fleet.printers) == {till.id}
+        assert "write dpi = 180" in caplog.text
+        yard.fleet.change(till.id, {"dpi": 180})
+        assert yard.fleet.printers[till.id].media.dpi == 180
 
 
 def test_a_change_waits_for_the_label_that_is_being_sent(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

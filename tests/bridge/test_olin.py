@@ -619,6 +619,22 @@ def test_a_printer_that_stands_still_hides_no_other_printers_jobs(cloud: Cloud) 
     assert [each["id"] for each in only] == [first, *busy]
 
 
+def test_a_computer_gets_nothing_late_and_nothing_for_a_printer_that_is_paused(cloud: Cloud) -> None:
+    cloud.computer(cloud.key, "PC", "laser", "counter")
+    late, *laser = (cloud.send(printer_name="laser")["id"] for _ in range(3))
+    counter = cloud.send(printer_name="counter")["id"]
+    cloud.store.jobs.annotate(cloud.stored(late), expires_at=time.time() - 1)
+    device = cloud.stored(laser[0]).device_id
+
+    def offered() -> list[int]:
+        return [each["id"] for each in cloud.call("GET", "/print-jobs/pending").json["data"]]
+
+    cloud.rig.control.pause(ORGANIZATION, device, "new roll")
+    assert offered() == [counter]
+    cloud.rig.control.resume(ORGANIZATION, device)
+    assert offered() == [laser[0], counter, laser[1]]
+
+
 def test_an_answer_to_a_poll_stays_small(cloud: Cloud) -> None:
     cloud.computer(cloud.key, "A", "laser")
     text = base64.b64encode(ZPL.ljust(4_000_000)).decode()
@@ -725,10 +741,12 @@ def test_a_plan_limits_and_says_so_on_every_answer(tmp_path: Path, plan: str | N
     cloud.rig.close()
 
 
-def test_without_a_plan_nothing_is_limited_or_said_but_logins_are(cloud: Cloud) -> None:
+def test_without_a_plan_nothing_is_limited_or_said_but_registrations_are(cloud: Cloud) -> None:
     assert not [name for name in cloud.call("GET", "/user").headers if name.startswith("X-RateLimit")]
-    statuses = [cloud.call("POST", "/login", {}, "").status for _ in range(61)]
+    typo = {**newcomer(), "password_confirmation": "something else"}
+    statuses = [cloud.call("POST", "/register", typo, "").status for _ in range(61)]
     assert statuses == [422] * 60 + [429]
+    assert cloud.call("POST", "/login", {}, "").status == 422
 
 
 # --- what callers get wrong -----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 from bridge.access.keys import KeyRing, digest
 from bridge.access.office import KeyOffice
 from bridge.access.passwords import hashed, matches
-from bridge.access.people import GUESSES, SUB_ACCOUNTS, People
+from bridge.access.people import GUESSES, GUESSES_FROM_ONE, SUB_ACCOUNTS, People
 from bridge.dialects.v1 import DIALECT
 from bridge.errors import BridgeError, Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthorized
 from bridge.store import Store
@@ -156,6 +156,20 @@ def test_who_guesses_locks_himself_out_and_not_the_person(town: Town) -> None:
     assert town.people.login(EMAIL, PASSWORD, caller="10.0.0.7")
 
 
+def test_who_guesses_at_many_peoples_passwords_has_to_wait_and_only_he(town: Town) -> None:
+    town.ada()
+    own = town.people.create_user(TENANT, name="Eve", email="eve@shop.example", password=PASSWORD)
+    assert own.email is not None
+    for number in range(GUESSES_FROM_ONE):
+        wrong = refusal(lambda number=number: town.people.login(f"{number}@shop.example", PASSWORD, caller="10.0.0.66"))
+        assert isinstance(wrong, Unauthorized)
+        if number == GUESSES:
+            assert town.people.login(own.email, PASSWORD, caller="10.0.0.66")  # which forgives nothing
+    error = refusal(lambda: town.people.login(EMAIL, PASSWORD, caller="10.0.0.66"))
+    assert isinstance(error, TooMany) and 0 < error.retry_after_s <= 60
+    assert town.people.login(EMAIL, PASSWORD, caller="10.0.0.7")
+
+
 def test_thirty_guesses_at_once_are_five(town: Town) -> None:
     town.ada()
     gate, refused = threading.Barrier(30), []
@@ -242,6 +256,25 @@ def test_tokens_long_over_are_swept_and_nothing_else(town: Town) -> None:
     assert town.people.sweep(now) == 0
     assert town.people.sweep(now + 31 * 86400) == 2
     assert [key.id for key in town.office.listing(TENANT)] == [kept.id]
+
+
+def test_a_users_keys_are_found_without_reading_everybodys(town: Town) -> None:
+    """Each login trims the user's tokens: on a bridge with a thousand users that must not read all of theirs."""
+    user, asked = town.ada(), list[str]()
+    connections = (town.store.engine.read(), town.store.engine._db)
+    for connection in connections:
+        connection.set_trace_callback(asked.append)
+    town.people.trim_tokens(user, "olin", 2)
+    town.people.end_tokens(user)
+    town.people.delete_user(TENANT, user)
+    for connection in connections:
+        connection.set_trace_callback(None)
+    asked = [sql for sql in asked if " user_id = " in sql and " keys " in sql]
+    assert {sql.split()[0] for sql in asked} == {"SELECT", "UPDATE", "DELETE"}
+    for sql in asked:
+        plan = [row[3] for row in connections[0].execute(f"EXPLAIN QUERY PLAN {sql}")]
+        assert any("USING INDEX keys_of_user" in step for step in plan), sql
+        assert not any(step.startswith("SCAN") for step in plan), (sql, plan)
 
 
 # ---- the ring ---------------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from bridge.model import Job, Options
-from bridge.prepare.pipeline import Pipeline
-from bridge.prepare.render import Limits
+from bridge.prepare.pipeline import Pipeline, note
+from bridge.prepare.render import Limits, PageDrawn
 from devices.contracts import Media
 from devices.printer import Printer
 from tests.bridge.hostile import nested_forms
@@ -45,6 +45,15 @@ class Drawing(Shop):
 def shop(tmp_path: Path) -> Iterator[Drawing]:
     with Drawing(tmp_path) as shop:
         yield shop
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [(0.484, "48 %"), (0.9999, "99 %"), (0.995, "99 %"), (0.0123, "1 %"), (0.00456, "0.46 %"), (1.0, "")],
+)
+def test_how_much_a_page_was_shrunk_is_said_in_percent(factor: float, said: str) -> None:
+    page = PageDrawn(page=1, of=1, copies=1, factor=factor, rotated=0, width=8, height=8, flaws=0, data=b"")
+    assert note(page) == (f"shrunk to {said} of its size to fit the label" if said else "")
 
 
 def crash_while_drawing(shop: Drawing, job: Job) -> None:

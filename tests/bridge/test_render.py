@@ -27,7 +27,7 @@ from PIL import Image
 
 from bridge.prepare.render import DrawRequest, Limits, PageDrawn, RenderChild, RenderFailed
 from devices import raster
-from devices.contracts import Bitmap, Media
+from devices.contracts import Bitmap, Media, Tuning
 from devices.readers.zpl import read
 from tests.bridge.hostile import CASES, DRAWN, Hostile, nested_forms, one_page
 from tests.bridge.papers import batch, shipping_label, tracking
@@ -357,6 +357,13 @@ def test_words_it_does_not_know_are_refused(studio: RenderChild) -> None:
     assert refusal(studio, request(language="klingon"), shipping_label(1)).code == "unknown_language"
     assert refusal(studio, request(kind="xps"), shipping_label(1)).code == "unknown_kind"
     assert refusal(studio, request(copies=0), shipping_label(1)).code == "not_encodable"
+
+
+def test_a_page_for_which_the_head_is_too_narrow_is_a_fault_of_the_printers_settings(studio: RenderChild) -> None:
+    wrong = request(language="escpos", dpi=203, width_mm=72, height_mm=100, tuning=Tuning(profile="tm-t88"))
+    refused = refusal(studio, wrong, shipping_label(1))
+    assert "533 dots wide, and the head of the profile 'tm-t88' has 512" in refused.text
+    assert refused.remedy == "change the printer's settings (dpi, width_mm)"
 
 
 # --- many pages -------------------------------------------------------------------------------------------------

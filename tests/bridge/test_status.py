@@ -196,22 +196,42 @@ def test_jobs_wait_while_a_receipt_printer_is_offline(shop: Shop) -> None:
 
 
 def test_a_receipt_printer_that_takes_no_more_says_why_by_itself(shop: Shop) -> None:
-    """Automatic Status Back (GS a): no question gets through to a printer whose buffer is full."""
+    """Automatic Status Back (GS a): no question gets through to a printer whose buffer is full. Nor is it waited until
+    the patience with it is over (stall_s)."""
     receipts = b"\x1da\xff" + label("escpos") * 400
     with Simulator("escpos", label_s=0.02, width=576, buffer=4096) as printer:
-        lane = shop.worker(printer.uri, language="escpos", ask_status=True, stall_s=0.5)
+        lane = shop.worker(printer.uri, language="escpos", ask_status=True, stall_s=120)
         shop.wait(shop.send(label("escpos"), declared="escpos"))
         printer.machine.refill(5)
         job = shop.send(receipts, declared="escpos")
-        until(lambda: lane.state.reasons == ("media-empty",), timeout=20)
-        time.sleep(1.2)  # it says so once, and is believed until it says something else
+        until(lambda: lane.state.reasons == ("media-empty",), timeout=30)
+        time.sleep(3.5)  # it says so once, and is believed until it says something else
         assert (lane.state.state, lane.state.reasons) == ("stopped", ("media-empty",))
         assert shop.state(job) == "sending"
+        printer.machine.refill(100)
+        until(lambda: lane.state.reasons == (), timeout=30)
+        assert shop.state(job) == "sending", "it is told when it goes on, not when all is out"
         printer.machine.label_s = 0.0
         printer.machine.refill()
         assert shop.wait(job, timeout=60).state is State.DELIVERED
         assert len(printer.paper.wait_for(401, 60)) == 401
         until(lambda: lane.state.reasons == ())
+
+
+def test_a_printer_that_takes_no_more_and_does_not_say_why_may_just_be_slow_at_first(shop: Shop) -> None:
+    with Simulator("zpl", label_s=0.02, buffer=4096) as printer:
+        lane = shop.worker(printer.uri, ask_status=True, stall_s=5.0)
+        shop.wait(shop.send(label("zpl")))
+        printer.machine.refill(5)
+        began = time.monotonic()
+        job = shop.send(label("zpl") * 4000)
+        until(lambda: lane.state.reasons == ("other",), timeout=30)
+        assert time.monotonic() - began > 4.5 and "takes no more data" in lane.state.text
+        assert shop.state(job) == "sending"
+        printer.machine.label_s = 0.0
+        printer.machine.refill()
+        until(lambda: lane.state.reasons == (), timeout=30)
+        shop.control.cancel(shop.org, job.id)
 
 
 @pytest.mark.parametrize("language", ["zpl", "tspl", "epl2"])

@@ -149,6 +149,9 @@ def tried_v1(caller: Tenant, other: Tenant) -> Iterator[tuple[str, str, Any]]:
     for path in ("/users", "/keys", "/groups"):
         yield "GET", f"{path}?organization={other.id}", None
         yield "POST", path, {"name": "intruder", "organization": other.id}
+    yield "GET", f"/webhooks?organization={other.id}", None
+    yield "GET", f"/webhooks/deliveries?organization={other.id}", None
+    yield "POST", "/webhooks", {"url": "https://intruder.example", "events": ["all"], "organization": other.id}
     yield "POST", "/organizations", {"name": "intruder", "parent": other.id}
     if "user_id" in them:
         yield "POST", "/keys", {"name": "intruder", "user": them["user_id"]}
@@ -248,6 +251,27 @@ def test_the_bridges_own_admin_looks_after_everybody(town: Town) -> None:
     assert owner.v1("DELETE", f"/keys/{key['id']}").status == 204
     assert red.v1("GET", "/jobs", key=key["key"]).status == 401
     assert owner.v1("GET", "/users").json["total"] == 0  # and its own are its own
+
+
+def test_the_bridges_own_admin_sees_a_tenants_webhooks_and_what_they_were_told(town: Town) -> None:
+    red, owner = town.red, town.owner
+    hook, delivery = red.ids["webhook_id"], red.ids["delivery_id"]
+    assert [each["id"] for each in owner.v1("GET", f"/webhooks?organization={red.id}").json["webhooks"]] == [hook]
+    assert owner.v1("GET", "/webhooks").json["webhooks"] == []
+    assert owner.v1("GET", f"/webhooks/{hook}").json["organization"] == red.id
+    log = owner.v1("GET", f"/webhooks/deliveries?organization={red.id}&webhook={hook}").json["deliveries"]
+    assert [each["id"] for each in log] == [delivery]
+    assert owner.v1("GET", "/webhooks/deliveries").json["total"] == 0
+    wish = {"url": "http://127.0.0.1:9/more", "events": ["printer.state"], "organization": red.id}
+    made = owner.v1("POST", "/webhooks", wish).json
+    sent = owner.v1("POST", f"/webhooks/{made['id']}/test").json["id"]
+    assert owner.v1("POST", f"/webhooks/deliveries/{sent}/again").json["id"] == sent
+    assert owner.v1("PATCH", f"/webhooks/{made['id']}", {"active": False}).json["active"] is False
+    assert red.v1("GET", f"/webhooks/{made['id']}").json["url"] == wish["url"]
+    assert owner.v1("POST", f"/webhooks/{made['id']}/test").json["error"]["code"] == "webhook_off"
+    assert owner.v1("DELETE", f"/webhooks/{made['id']}").status == 204
+    assert owner.v1("GET", f"/webhooks/{made['id']}").status == 404
+    assert owner.v1("GET", "/webhooks?organization=nobody").status == 404
 
 
 def test_an_admin_key_of_a_tenant_cannot_be_the_last_word(town: Town) -> None:

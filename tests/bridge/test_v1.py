@@ -16,8 +16,8 @@ from bridge import VERSION
 from bridge.config import PrinterConfig
 from bridge.dialects import load, names
 from bridge.dialects.v1.table import ROUTES
-from bridge.dialects.v1.wishes import NewPrinter, PrinterChanges
-from bridge.errors import BridgeError, TooMany, Unavailable
+from bridge.dialects.v1.wishes import NewPrinter, PrinterChanges, understood
+from bridge.errors import BridgeError, Invalid, TooMany, Unavailable
 from bridge.model import EVERYTHING, Job, Options, Picture, Principal, State, Template
 from bridge.prepare.pictures import picture
 from bridge.web.mounts import Paths
@@ -618,3 +618,20 @@ def test_no_error_leaves_the_caller_without_a_remedy(kind: type[BridgeError]) ->
 
 def test_what_is_busy_says_when_to_come_back() -> None:
     assert load("v1").error(Unavailable("x"))[1] == {"Retry-After": "5"}
+
+
+@pytest.mark.parametrize(("path", "word", "said"), [
+    ("/organizations", "id", "8 to 64 letters, digits and hyphens, beginning with a letter or digit"),
+    ("/printers", "id", "1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit"),
+    ("/keys", "organization", "1 to 64 letters, digits and hyphens"),
+    ("/webhooks", "secret", "letters, digits and signs of ASCII"),
+    ("/jobs", "options", "one page, as 2, or several, as 2-5"),
+])  # fmt: skip
+def test_a_form_that_a_word_must_have_is_said_in_words(path: str, word: str, said: str) -> None:
+    (wish,) = [route.wish for route in ROUTES if (route.method, route.path) == ("POST", path)]
+    example = {"url": "https://x.example", "events": ["all"], "name": "x", "uri": "virtual://x", "printer": "x"}
+    words = {name: value for name, value in example.items() if name in wish.model_fields}
+    with pytest.raises(Invalid) as caught:
+        understood(wish, {**words, word: {"pages": "ü!"} if word == "options" else "ü!"})
+    assert caught.value.text == f"{caught.value.field}: must be {said}"
+    assert caught.value.field == ("options.pages" if word == "options" else word)

@@ -88,6 +88,21 @@ def test_keys_look_as_the_clouds_programs_expect_and_cloudlayers_are_five(counte
     assert "5 keys" in counter.refuses(1, "keys", "add", "cloud 6", "--org", branch, "--kind", "cloudlayer")
 
 
+def test_the_webhooks_of_another_organization_are_looked_after(counter: Counter, branch: str) -> None:
+    address = "http://127.0.0.1:9/hook"
+    assert counter.does("webhooks", "add", address, "--org", branch).out.startswith("whsec_")
+    [hook] = counter.does("webhooks", "--org", branch, "--json").json["webhooks"]
+    assert hook["organization"] == org(counter, branch)["id"] and address not in counter.does("webhooks").out
+    assert "no webhook" in counter.refuses(1, "webhooks", "test", address)
+    assert counter.run("webhooks", "test", address, "--org", branch).code == 3  # nobody listens there
+    [sent] = counter.does("webhooks", "deliveries", "--webhook", address, "--org", branch, "--json").json["deliveries"]
+    assert sent["attempts"] >= 1 and counter.does("webhooks", "deliveries").out.strip() == "none"
+    assert sent["id"] in counter.does("webhooks", "redeliver", sent["id"]).out
+    assert "is off" in counter.does("webhooks", "change", address, "--off", "--org", branch).out
+    counter.does("webhooks", "remove", hook["id"][:12], "--org", branch)
+    assert counter.does("webhooks", "--org", branch).out.strip() == "none"
+
+
 def test_an_organization_that_is_off_opens_nothing(counter: Counter, branch: str) -> None:
     key = counter.does("keys", "add", "on and off", "--org", branch).out.strip()
     counter.does("orgs", "off", branch)

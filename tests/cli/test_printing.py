@@ -53,6 +53,17 @@ def test_a_template_field_that_does_not_exist_is_named(counter: Counter) -> None
     assert "nobody" in counter.refuses(1, "print", "--template", "nobody", "--to", "dock")
 
 
+def test_a_refusal_speaks_of_options_and_not_of_the_api(counter: Counter, tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("hello")
+    for words, said in [
+        ((tmp_path / "x.txt",), "printer code (ZPL, EPL, ESC/POS, ...) with --type raw"),
+        ((tmp_path / "x.txt", "--type", "word"), "unknown --type 'word'"),
+        (("--template", "test-4x6"), "printer (the printer's name); give it with --field printer=..."),
+    ]:
+        text = counter.refuses(1, "print", *words, "--to", "dock").replace("\n", " ")
+        assert said in text and "document_type" not in text and "/v1/" not in text, text
+
+
 def test_only_some_pages_are_printed(counter: Counter) -> None:
     assert "page" in counter.refuses(1, "print", LABEL, "--to", "dock", "--pages", "7-9")
     counter.does("print", LABEL, "--to", "dock", "--pages", "1")

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from devices import languages, simulators, transports
-from devices.contracts import Bitmap, Settings
+from devices.contracts import Bitmap, Settings, Tuning
 from devices.errors import SendInterrupted
 from devices.simulators.control import told
+from tests import simulating
 from tests.cli.calling import ENVIRONMENT, Going, Terminal, run
 from tests.simulating import until
 
@@ -82,6 +83,26 @@ def test_a_program_plays_the_operator_through_the_control_door(simulated: Simula
 def _address(uri: str) -> tuple[str, int]:
     host, port = uri.removeprefix("tcp://").split(":")
     return host, int(port)
+
+
+@pytest.mark.parametrize(
+    ("language", "options", "width", "height"),
+    [("escpos", (), 575, None), ("escpos", ("--dpi", "180"), 510, None), ("zpl", (), 832, 1218),
+     ("escpos", ("--width-mm", "48"), 384, None)],
+)  # fmt: skip
+def test_a_receipt_printer_has_the_paper_of_one(
+    tmp_path: Path, language: str, options: tuple[str, ...], width: int, height: int | None
+) -> None:
+    escpos = languages.load("escpos")
+    receipt = escpos.encode(Bitmap(80, 40, b"\xff" * 400)) + escpos.end_of("copy", Tuning(cut="partial"))
+    with simulating.Simulated(language, tmp_path, "--label-s", "0", *options) as printer:
+        with closing(transports.open(printer.uri, QUICK)) as line:
+            line.write(receipt if language == "escpos" else b"^XA^FO9,9^GB50,50,50^FS^XZ")
+            line.finish()
+        until(lambda: bool(printer.lines("label")), 10)
+        [label] = printer.lines("label")
+    assert label["width"] == width
+    assert label["height"] == height if height else label["height"] < 300, "continuous: as long as what is on it"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

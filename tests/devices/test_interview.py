@@ -297,7 +297,7 @@ def test_a_one_way_usb_printer_is_asked_between_writes_and_never_read_beside_one
         with closing(Usb(bus.machine).open("usb://0a5f:0166", Settings(stall_s=0.2, quirks=quirks))) as line:
             assert Interview(COUNTING, line).probe() == Status(labels=1)
             printer.stops_at, reads = len(printer.data) + 1000, printer.asked.count("read")
-            line.on_stall = lambda: line.hear(0.1) != b""
+            line.on_stall = lambda seconds: line.hear(0.1) != b""
             with pytest.raises(SendInterrupted):
                 line.write(JOB)
             assert printer.asked.count("read") == reads

@@ -159,7 +159,7 @@ def test_a_job_whose_printer_is_off_for_a_known_reason_is_waited_for(cups):
         cups.add("late", late.port)
         asked = []
         with dial(cups, "late", HASTY) as line:
-            line.on_stall = lambda: asked.append(True) is None
+            line.on_stall = lambda seconds: asked.append(True) is None
             line.write(LABEL)
             assert line.finish().evidence == "completed"
         assert late.jobs == [LABEL] and asked

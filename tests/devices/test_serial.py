@@ -82,14 +82,14 @@ def test_a_printer_held_up_for_a_known_reason_is_waited_for_and_nothing_is_sent_
     asked = []
     with PtyPrinter(xoff_every=20_000, xoff_s=1.3) as pty:
         with dial(pty, "flow=xonxoff", HASTY) as line:
-            line.on_stall = lambda: asked.append(True) is None
+            line.on_stall = lambda seconds: asked.append(True) is None
             line.write(JOB[:50_000])
             assert line.finish().evidence == "drained"
         assert pty.wait_for(50_000) == JOB[:50_000]
     assert len(asked) >= 2
 
 
-@pytest.mark.parametrize("patience", [None, lambda: False], ids=["nobody to ask", "no"])
+@pytest.mark.parametrize("patience", [None, lambda seconds: False], ids=["nobody to ask", "no"])
 def test_a_printer_held_up_for_no_known_reason_is_given_up(patience):
     with PtyPrinter(xoff_after=1000) as pty, dial(pty, "flow=xonxoff", HASTY) as line:
         line.on_stall = patience

@@ -205,23 +205,33 @@ def test_a_known_reason_keeps_a_write_waiting_and_nothing_is_sent_twice(monkeypa
     monkeypatch.setattr(tcpsocket, "USER_TIMEOUT_SLACK_S", 0.1)
     job, asked = os.urandom(300_000), []
     with FakePrinter(pauses_at=20_000, pause_s=1.5, rcvbuf=SMALL) as printer, dial(printer, stall_s=0.3) as line:
-        line.on_stall = lambda: asked.append(line.sent) is None
+        line.on_stall = lambda seconds: asked.append(line.sent) is None
         line.write(job)
         assert line.finish().evidence == "closed"
         assert printer.wait_for(1) == [job]
     assert len(asked) >= 2
 
 
+def test_the_reason_is_asked_for_long_before_the_patience_is_over():
+    asked = []
+    with FakePrinter(never_read=True, rcvbuf=SMALL) as printer, dial(printer, stall_s=600) as line:
+        line.on_stall = lambda seconds: asked.append(seconds) is not None
+        began = time.monotonic()
+        with pytest.raises(SendStopped):
+            line.write(HUGE[:5_000_000], lambda sent: len(asked) < 2 and seconds(began) < 60)
+    assert len(asked) == 2 and 2.5 < asked[0] < asked[1] - 2.5, "every 3 s, with the seconds it has lasted"
+
+
 def test_a_known_reason_keeps_the_end_of_a_job_waiting():
     job = os.urandom(20_000)  # all of it fits into the kernel's buffers
     with FakePrinter(pauses_at=1, pause_s=1.0, rcvbuf=SMALL) as printer, dial(printer, stall_s=0.3) as line:
-        line.on_stall = lambda: True
+        line.on_stall = lambda seconds: True
         line.write(job)
         assert line.finish().evidence == "closed"
         assert printer.wait_for(1) == [job]
 
 
-@pytest.mark.parametrize("patience", [None, lambda: False], ids=["nobody to ask", "no"])
+@pytest.mark.parametrize("patience", [None, lambda seconds: False], ids=["nobody to ask", "no"])
 def test_without_a_known_reason_a_stall_is_the_end(patience):
     with FakePrinter(never_read=True, rcvbuf=SMALL) as printer, dial(printer, stall_s=0.3) as line:
         line.on_stall = patience
@@ -234,7 +244,7 @@ def test_without_a_known_reason_a_stall_is_the_end(patience):
 def test_a_reason_that_is_over_is_a_stall_again():
     known = [True, True, False]
     with FakePrinter(never_read=True, rcvbuf=SMALL) as printer, dial(printer, stall_s=0.2) as line:
-        line.on_stall = lambda: known.pop(0)
+        line.on_stall = lambda seconds: known.pop(0)
         began = time.monotonic()
         with pytest.raises(SendInterrupted):
             line.write(HUGE[:5_000_000])

@@ -384,7 +384,7 @@ def test_a_fifo_whose_reader_stops_reading_is_given_up(fifo):
 def test_a_fifo_that_is_known_to_be_read_later_is_waited_for(fifo):
     reader = fifo[1]()
     line, got, asked = transports.open(fifo[0], Settings(stall_s=0.2)), bytearray(), []
-    line.on_stall = lambda: asked.append(True) is None
+    line.on_stall = lambda seconds: asked.append(True) is None
 
     def read() -> None:
         time.sleep(0.5)

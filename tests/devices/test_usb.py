@@ -222,7 +222,7 @@ def test_a_printer_that_runs_out_of_paper_is_waited_for_and_nothing_is_sent_twic
     job = os.urandom(200_000)
     refilled = threading.Timer(1.3, lambda: setattr(printer, "stops_at", None))
     with closing(Usb(bus.machine).open("usb://0a5f:0166", QUICK)) as line:
-        line.on_stall = lambda: asked.append(line.wire_status()) is None
+        line.on_stall = lambda seconds: asked.append(line.wire_status()) is None
         refilled.start()
         line.write(job)
         line.finish()
@@ -234,7 +234,7 @@ def test_a_printer_that_runs_out_of_paper_is_waited_for_and_nothing_is_sent_twic
     )
 
 
-@pytest.mark.parametrize("patience", [None, lambda: False], ids=["nobody to ask", "no"])
+@pytest.mark.parametrize("patience", [None, lambda seconds: False], ids=["nobody to ask", "no"])
 def test_a_printer_that_stops_for_no_known_reason_is_given_up(bus, patience):
     bus.plug(FakeUsbPrinter(stops_at=20_000))
     with closing(Usb(bus.machine).open("usb://0a5f:0166", QUICK)) as line:

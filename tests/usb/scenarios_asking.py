@@ -107,7 +107,7 @@ def scenario_a_printer_out_of_paper_is_waited_for_and_nothing_is_sent_twice() ->
             printer.says(PAPER_OUT)
             with closing(transports.open(uri("A1", way), Settings(stall_s=0.5))) as line:
 
-                def known(line: transports.Connection = line) -> bool:
+                def known(seconds: float, line: transports.Connection = line) -> bool:
                     asked.append(line.wire_status())
                     status = asked[-1]
                     return status is not None and Reason.MEDIA_EMPTY in status.reasons

@@ -70,8 +70,9 @@ CALLS = {
         (devices._Ref, views._Delete), {"device_id": _DEVICE},
     ),
     "POST /jobs/list": Call(
-        "List jobs", "The oldest first. A web page sees the jobs of its own key only.", answers.JobList,
-        (jobs._List, Page), {"client_id": _CLIENT, "status": 2},
+        "List jobs", "The oldest first. A web page sees the jobs of its own key only. With client_id and status 2,"
+        " which is how a client asks for what it is to print, those for a printer that is paused are left out.",
+        answers.JobList, (jobs._List, Page), {"client_id": _CLIENT, "status": 2},
     ),
     "POST /jobs/get": Call(
         "Look at a job", "A web page sees the jobs of its own key only.", answers.JobAnswer, (jobs._Ref,),

@@ -109,7 +109,9 @@ class Jobs:
             organization_id=caller.organization_id, client_id=asked.client_id, device_id=asked.device_id,
             job_type=asked.job_type, key_id=(caller.key_id or "") if caller.own_jobs_only else None,
         )  # fmt: skip
-        jobs, total = list_jobs(self._desk.store.jobs, filters, asked.status, page, now)
+        agent = asked.client_id not in (None, self._desk.self_client_id)
+        offered_at = self._desk.store.lanes.now() if agent and asked.status == LAUNCHED else None
+        jobs, total = list_jobs(self._desk.store.jobs, filters, asked.status, page, now, offered_at)
         return paginated([job_json(j, now) for j in jobs], total, page, links())
 
     def get(self, caller: Principal, given: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from bridge.dialects.cloudlinker.paginator import Page
 from bridge.dialects.cloudlinker.replies import STATUS, status_of
@@ -23,9 +24,14 @@ class Filters:
     key_id: str | None = None
 
 
-def list_jobs(jobs: Jobs, filters: Filters, status: int | None, page: Page, now: float) -> tuple[list[Job], int]:
-    """One page of the jobs with this status in order of submission, and how many there are in all."""
-    wanted = asdict(filters)
+def list_jobs(
+    jobs: Jobs, filters: Filters, status: int | None, page: Page, now: float, offered_at: float | None = None
+) -> tuple[list[Job], int]:
+    """One page of the jobs with this status in order of submission, and how many there are in all.
+
+    now: Unix seconds. offered_at: the same, where the machine asks that is to print them: only what it may get then.
+    """
+    wanted: dict[str, Any] = {**asdict(filters), "offered_at": offered_at}
     if status is None:
         return jobs.page(**wanted, limit=page.size, offset=page.start)
     states = {state for state, number in STATUS.items() if number == status} - {State.UNCONFIRMED}

@@ -14,10 +14,10 @@ from bridge.dialects.cloudlinker import answers
 from bridge.dialects.cloudlinker.calls import CALLS, FIELDS, PARTS, Call, Models
 from bridge.dialects.cloudlinker.fields import Fields
 from bridge.dialects.cloudlinker.payload import _PRIORITY_MAX
+from bridge.intake import openapi
+from bridge.intake.idempotency import PARAMETER
 
 MOUNT = "/api"
-JSON = "application/json"
-_REF = "#/components/schemas/{model}"
 _DESCRIPTION = """The API of Cloudlinker, served by a print-bridge. Every refusal is `{"message", "errors"?}`.
 
 The fields of a request may come as JSON, as a form or in the query string. Fields that are not named here are ignored;
@@ -27,18 +27,19 @@ an object without members. The scope `admin` is good for everything.
 Where this bridge has a plan, every answer says in `X-RateLimit-Limit` and `X-RateLimit-Remaining` how many requests
 are left; one too many is refused with 429 and `Retry-After`, in seconds."""
 _BASIC = {"type": "http", "scheme": "basic", "description": "User: the organization id. Password: the key."}
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key", "in": "header", "required": False,
-    "description": "Of your choice. Repeat a request with the same key and body after a lost answer, and you get the "
-    "same job; nothing prints twice. The same key with another body is refused with 409.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-}  # fmt: skip
+
+
+def _called(name: str) -> dict[str, Any]:
+    """Where the schema of this name is."""
+    return {"$ref": openapi.REF.format(model=name)}
+
+
 _KINDS: dict[str, dict[str, Any]] = {
     "payload": {"anyOf": [
-        {"$ref": _REF.format(model="Payload")},
-        {"type": "string", "contentMediaType": JSON, "contentSchema": {"$ref": _REF.format(model="Payload")}},
+        _called("Payload"),
+        {"type": "string", "contentMediaType": openapi.JSON, "contentSchema": _called("Payload")},
     ]},
-    "options": {"$ref": _REF.format(model="PayloadOptions")},
+    "options": _called("PayloadOptions"),
     "priority": {"type": "integer", "minimum": -_PRIORITY_MAX, "maximum": _PRIORITY_MAX},
 }  # fmt: skip
 """Fields whose models leave open what they hold."""
@@ -69,8 +70,8 @@ def document(rows: Rows) -> dict[str, Any]:
         "components": {
             "schemas": _schemas(rows),
             "securitySchemes": {"basic": _BASIC},
-            "parameters": {"IdempotencyKey": _IDEMPOTENCY_KEY},
-            "responses": {"Failure": {"description": "Why not.", "content": _json(_given(answers.Failure))}},
+            "parameters": {"IdempotencyKey": PARAMETER},
+            "responses": {"Failure": {"description": "Why not.", "content": openapi.as_json(_given(answers.Failure))}},
         },
     }
 
@@ -83,7 +84,7 @@ def name_of(line: str) -> str:
 def _operation(line: str, call: Call, scopes: frozenset[str] | None) -> dict[str, Any]:
     responses: dict[str, Any] = {"default": {"$ref": "#/components/responses/Failure"}}
     if call.gives is not None:
-        responses["200"] = {"description": "Done.", "content": _json(_given(call.gives))}
+        responses["200"] = {"description": "Done.", "content": openapi.as_json(_given(call.gives))}
     operation: dict[str, Any] = {
         "operationId": name_of(line),
         "summary": call.summary,
@@ -97,7 +98,7 @@ def _operation(line: str, call: Call, scopes: frozenset[str] | None) -> dict[str
         schema = _taken(_model_name(line), call.reads)
         operation["requestBody"] = {
             "required": bool(schema.get("required")),
-            "content": {JSON: {"schema": {"$ref": _REF.format(model=_model_name(line))}, "example": call.body}},
+            "content": {openapi.JSON: {"schema": _called(_model_name(line)), "example": call.body}},
         }
     return operation
 
@@ -110,10 +111,6 @@ def _who_may(scopes: frozenset[str] | None) -> str:
 
 def _model_name(line: str) -> str:
     return name_of(line).title().replace("_", "")
-
-
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {JSON: {"schema": schema}}
 
 
 # ---- what is sent -----------------------------------------------------------------------------------------------
@@ -154,8 +151,8 @@ def _kind(model: type[Fields], field: str, words: dict[str, Any]) -> dict[str, A
 def _given(gives: Any) -> dict[str, Any]:
     """The schema of an answer; a reference where it has a name."""
     if isinstance(gives, type):
-        return {"$ref": _REF.format(model=gives.__name__)}
-    schema: dict[str, Any] = TypeAdapter(gives).json_schema(ref_template=_REF)
+        return openapi.ref(gives)
+    schema: dict[str, Any] = TypeAdapter(gives).json_schema(ref_template=openapi.REF)
     schema.pop("$defs", None)
     return schema
 
@@ -166,20 +163,8 @@ def _schemas(rows: Rows) -> dict[str, Any]:
     found = {_model_name(line): _taken(_model_name(line), CALLS[line].reads) for line in lines if CALLS[line].reads}
     found |= {name: _taken(name, models) for name, models in PARTS.items()}
     for gives in {answers.Failure, *(CALLS[line].gives for line in lines)} - {None}:
-        told = TypeAdapter(gives).json_schema(ref_template=_REF)
+        told = TypeAdapter(gives).json_schema(ref_template=openapi.REF)
         found |= told.pop("$defs", {})
         if isinstance(gives, type):
             found[gives.__name__] = told
-    return {name: _tidy(found[name]) for name in sorted(found)}
-
-
-def _tidy(schema: Any) -> Any:
-    """Without the titles that pydantic makes of the names, and on one line."""
-    if isinstance(schema, list):
-        return [_tidy(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    tidy = {name: _tidy(value) for name, value in schema.items() if name != "title" or isinstance(value, dict)}
-    if isinstance(tidy.get("description"), str):
-        tidy["description"] = " ".join(tidy["description"].split())
-    return tidy
+    return {name: openapi.tidy(found[name]) for name in sorted(found)}

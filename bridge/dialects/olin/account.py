@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, request
 
 from bridge.access.people import PASSWORD_MIN
-from bridge.dialects.olin.route import House, answered
+from bridge.dialects.olin.route import House, answered, at_the_door
 from bridge.dialects.olin.wishes import Login, Nothing, Register
 from bridge.dialects.olin.words import jobs_left, plan_of
 from bridge.errors import Conflict, Forbidden, Invalid, Unauthorized
@@ -49,6 +49,7 @@ def _is_first_key(house: House, text: str) -> bool:
 def register(house: House, wish: Register) -> Response:
     """Make an account. Closed unless this bridge is open for registration; sub-accounts of an integrator (Enterprise
     plan) can always be made, by its API key."""
+    at_the_door(house)
     parent = None if wish.parent_api_key is None else _integrator(house, wish.parent_api_key)
     if parent is None and not house.desk.registration:
         raise Forbidden(

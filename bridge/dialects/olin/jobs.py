@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 from urllib.parse import urlencode
 
 from flask import Response, request, send_file
@@ -86,15 +87,15 @@ def get(house: House, who: Principal, wish: Nothing, job_id: str) -> Response:
 def pending(house: House, who: Principal, wish: PendingQuery) -> Response:
     """What waits for the printers of the account's computers, for those computers to print.
 
-    Of each printer the next few, in their order. Jobs of the printers of this bridge itself are never among them: it
-    prints those.
+    Of each printer the next few, in their order; nothing of one that is paused. Jobs of the printers of this bridge
+    itself are never among them: it prints those.
     """
     if wish.computer_name is not None:
         _seen(house, who, wish.computer_name)
-    now, room = time.time(), PENDING_BYTES
+    store, room = house.desk.store, PENDING_BYTES
     rows: list[dict[str, Any]] = []
-    for job in house.desk.store.jobs.offered(who.organization_id, hostname=wish.computer_name):
-        if (job.expires_at or now) < now or not _may_see(who, job):
+    for job in store.handed.offered_by_printer(who.organization_id, now=store.lanes.now(), hostname=wish.computer_name):
+        if not _may_see(who, job):
             continue
         data = _inside(house, job)
         if rows and data is not None and len(data) > room:
@@ -144,11 +145,16 @@ def download(house: House, who: Principal, wish: Nothing, job_id: str) -> Respon
     body = house.desk.store.jobs.body(job.organization_id, job.id)
     # Absolute: Flask looks for a relative path in its own folder, and --data may be relative.
     file = io.BytesIO(body) if body is not None else house.desk.store.spool.document(job.id).absolute()
-    name = job.title.replace("/", "_").replace("\\", "_")
+    name = _file_name(job.title)
     try:
         return send_file(file, kind, as_attachment=True, download_name=name, conditional=False, etag=False)
     except FileNotFoundError as error:
         raise _no_file() from error
+
+
+def _file_name(title: str) -> str:
+    """A name that names no folder, also once Werkzeug has folded it to ASCII (NFKD), where U+FF0F becomes a slash."""
+    return "".join("_" if {"/", "\\"} & {*normalize("NFKD", each)} else each for each in title)
 
 
 def _no_file() -> NotFound:
@@ -188,17 +194,24 @@ def cancel(house: House, who: Principal, wish: Nothing, job_id: str) -> Response
     """Stop a pending or processing print job, as far as that is still possible."""
     with _unprocessable("status"):
         job = _cancelled(house, _own(house, who, job_id))
-    return answered("Print job cancelled successfully", told(house, who, job))
+    return answered(_DONE if job.state is State.CANCELLED else _ASKED, told(house, who, job))
+
+
+_DONE = "Print job cancelled successfully"
+_ASKED = "The print job is asked to stop; its status will say how it ended"
 
 
 def _cancelled(house: House, job: Job) -> Job:
     now, control = STATUS[job.state], house.desk.control
     if now in _ENDED and now != CANCELLED:
         raise Conflict(f"the job is {now}; only pending and processing jobs can be cancelled", code="already_ended")
-    if job.state is State.SENDING and not _is_ours(house, job):
-        said = "cancelled; its computer may have printed it already"
-        return control.report(job.organization_id, job.id, State.CANCELLED, said)
-    return control.cancel(job.organization_id, job.id)
+    try:
+        return control.cancel(job.organization_id, job.id)
+    except Conflict as error:
+        if error.code != "handed_over":
+            raise
+    said = "cancelled; its computer may have printed it already"
+    return control.report(job.organization_id, job.id, State.CANCELLED, said)
 
 
 def delete(house: House, who: Principal, wish: Nothing, job_id: str) -> Response:

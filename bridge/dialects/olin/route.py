@@ -25,7 +25,7 @@ RATES = {"free": 60, "professional": 300, "enterprise": 1000}
 """Requests of one account in a minute: seed olin.txt, "Rate Limiting"."""
 
 DOOR = (Window(60, 60.0),)
-"""How often one address may log in or register: each of these costs a slow hash."""
+"""How often one address may register: each time costs a slow hash."""
 
 View = Callable[..., Response]
 
@@ -116,13 +116,16 @@ class Route:
 # ---- how often --------------------------------------------------------------------------------------------------
 
 
+def at_the_door(house: House) -> None:
+    """Before a registration. Raises TooMany."""
+    _refuse_if_over(house.door.take(_address(), time.monotonic()))
+
+
 def counted(house: House) -> Callable[[], None]:
     """Before each request: count it against its account, or against its address where it names none."""
 
     def count() -> None:
         who: Principal | None = g.get("principal")
-        if who is None and request.method != "GET":
-            _refuse_if_over(house.door.take(_address(), time.monotonic()))
         g.olin_allowance = allowance = _taken(house, who)
         _refuse_if_over(allowance)
 

@@ -220,6 +220,7 @@ _READABLE = {
     "int_type": "must be a whole number", "bool_type": "must be true or false", "string_type": "must be text",
     "too_short": "must not be empty", "string_too_short": "must not be empty",
     "list_type": "must be a list", "model_type": "must be an object", "model_attributes_type": "must be an object",
+    "string_pattern_mismatch": "must be printable ASCII, without blanks around it",
 }  # fmt: skip
 
 

@@ -513,6 +513,7 @@ class Webhook:
     """Somebody who is told what happens. dialect: the API it was made by, in whose words it is told."""
 
     id: str
+    organization: str
     url: str
     events: list[str]
     dialect: str

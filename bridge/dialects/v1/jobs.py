@@ -8,10 +8,11 @@ from flask import Response, jsonify, request
 
 from bridge.dialects import Desk
 from bridge.dialects.v1 import once, printers
-from bridge.dialects.v1.route import caller, idempotency_key
+from bridge.dialects.v1.route import caller
 from bridge.dialects.v1.submission import submission
 from bridge.dialects.v1.wishes import HeldJobs, JobsQuery, Move, NewJob, Nothing, Reprint, Resolve
 from bridge.errors import NotFound
+from bridge.intake.idempotency import idempotency_key
 from bridge.model import Document, Event, Job, JobRequest, State, to_dict
 from bridge.store.made import Making
 

@@ -8,8 +8,9 @@ from flask import Response, jsonify
 
 from bridge.dialects import Desk
 from bridge.dialects.v1 import homes, once
-from bridge.dialects.v1.route import caller, idempotency_key
+from bridge.dialects.v1.route import caller
 from bridge.dialects.v1.wishes import Binding, KeyChanges, KeysQuery, NewKey, Nothing, Unbinding
+from bridge.intake.idempotency import idempotency_key
 from bridge.store.keys import StoredKey
 
 

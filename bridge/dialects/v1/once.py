@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 
 from bridge.dialects import Desk
-from bridge.dialects.v1.route import caller, idempotency_key
+from bridge.dialects.v1.route import caller
 from bridge.dialects.v1.wishes import Wish
 from bridge.errors import Conflict
+from bridge.intake.idempotency import idempotency_key
 from bridge.model import new_id
 from bridge.store.jobs import KeyReused
 from bridge.store.made import Making

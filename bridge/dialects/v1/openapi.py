@@ -7,17 +7,15 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from bridge import VERSION
 from bridge.dialects.v1 import answers
 from bridge.dialects.v1.bridge import PROMETHEUS, ZIP
 from bridge.dialects.v1.route import Route
 from bridge.dialects.v1.table import PNG, ROUTES, STREAM
 from bridge.dialects.v1.wishes import JobOptions, NewJob, Nothing, OrganizationChanges, PrinterChanges, Wish
+from bridge.intake import openapi
+from bridge.intake.idempotency import PARAMETER
 
-JSON = "application/json"
-_REF = "#/components/schemas/{model}"
 _TAGS = {
     "jobs": "What is printed.",
     "printers": "What it is printed on.",
@@ -77,27 +75,18 @@ def document() -> dict[str, Any]:
                           "description": "User: the organization id. Password: the API key."},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             },
-            "parameters": {"IdempotencyKey": _IDEMPOTENCY_KEY},
+            "parameters": {"IdempotencyKey": PARAMETER},
             "responses": {
-                "Error": {"description": "Why not, and what to do about it.", "content": _json(_ref(answers.Error))}
+                "Error": {"description": "Why not, and what to do about it.",
+                          "content": openapi.as_json(openapi.ref(answers.Error))},
             },
         },
     }  # fmt: skip
 
 
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Of your choice. Repeat a request with the same key and body after a lost answer, and you get what "
-    "was made first, with status 200. The same key with another body is refused with 409 idempotency_key_reused.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
-}
-
-
 def openapi_path(route: Route) -> str:
     """A path in OpenAPI's spelling: /jobs/{job_id}."""
-    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.path)
+    return openapi.path(route.path)
 
 
 def _paths() -> dict[str, Any]:
@@ -164,12 +153,7 @@ def _query(wish: type[Wish]) -> Iterator[dict[str, Any]]:
 
 
 def _body(route: Route) -> dict[str, Any]:
-    schema = _ref(route.wish)
-    content = _json(schema)
-    examples = route.wish.model_config.get("json_schema_extra")
-    if isinstance(examples, dict):
-        named = {f"example {number}": {"value": value} for number, value in enumerate(_list(examples["examples"]), 1)}
-        content[JSON]["examples"] = named
+    content = openapi.with_examples(route.wish)
     if route.reads:
         content |= {"multipart/form-data": {"schema": _form()}, "application/octet-stream": {"schema": _BINARY}}
     required = bool(route.wish.model_json_schema().get("required"))
@@ -189,7 +173,7 @@ def _form() -> dict[str, Any]:
     """POST /jobs as a form: flat, with a file."""
     flat = _flat_job()
     file = {"file": {**_BINARY, "description": "the document"}}
-    nested = {name: {"type": "string", "contentMediaType": JSON, "description": f"JSON, {text}"}
+    nested = {name: {"type": "string", "contentMediaType": openapi.JSON, "description": f"JSON, {text}"}
               for name, text in (("fields", "for the template"), ("receipt", "a list of elements"))}  # fmt: skip
     return {"type": "object", "properties": {**file, **flat, **nested}, "required": ["printer"],
             "additionalProperties": False}  # fmt: skip
@@ -216,7 +200,7 @@ def _success(route: Route, status: int) -> dict[str, Any]:
         told = "Made before, for the same Idempotency-Key."
     answer: dict[str, Any] = {"description": told}
     if isinstance(route.gives, type):
-        answer["content"] = _json(_ref(route.gives))
+        answer["content"] = openapi.as_json(openapi.ref(route.gives))
     elif route.gives is not None:
         text = route.gives in (STREAM, PROMETHEUS.partition(";")[0])
         answer["content"] = {route.gives: {"schema": {"type": "string"} if text else _bytes(route.gives)}}
@@ -230,50 +214,18 @@ def _bytes(media: str) -> dict[str, Any]:
     return {"type": "string", "contentMediaType": media}
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {JSON: {"schema": schema}}
-
-
 # ---- schemas ----------------------------------------------------------------------------------------------------
-
-
-def _ref(model: type) -> dict[str, Any]:
-    return {"$ref": _REF.format(model=model.__name__)}
 
 
 def _schemas() -> dict[str, Any]:
     """Every class some route takes or gives, by its name, with those inside it."""
     taken = {route.wish for route in ROUTES if route.method in ("POST", "PATCH") and route.wish is not Nothing}
     given = {route.gives for route in ROUTES if isinstance(route.gives, type)} | {answers.Error}
-    wanted = sorted(taken | given, key=lambda model: model.__name__)
-    schemas, inner = TypeAdapter.json_schemas(
-        [(model.__name__, "validation", TypeAdapter(model)) for model in wanted], ref_template=_REF
-    )
-    found = dict(inner.get("$defs", {}))
-    for (name, _), schema in schemas.items():
-        if "$ref" not in schema:
-            found[str(name)] = schema
+    found = openapi.schemas(taken | given)
     for changes in (PrinterChanges, OrganizationChanges):
         for words in found[changes.__name__]["properties"].values():
             words.pop("default", None)  # what is left out of a change stays as it is
-    return {name: _tidy(found[name]) for name in sorted(found)}
-
-
-_BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
-"""pydantic leaves its own words where a bound stands before an "or null"."""
-
-
-def _tidy(schema: Any) -> Any:
-    """Without the titles that pydantic makes of the names, and on one line."""
-    if isinstance(schema, list):
-        return [_tidy(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept = {name: value for name, value in schema.items() if name != "title" or isinstance(value, dict)}
-    tidy = {_BOUNDS.get(name, name): _tidy(value) for name, value in kept.items()}
-    if isinstance(tidy.get("description"), str):
-        tidy["description"] = " ".join(tidy["description"].split())
-    return tidy
+    return found
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
@@ -289,7 +241,7 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
             return inline(definitions[value["$ref"].rpartition("/")[2]])
         return {name: inline(each) for name, each in value.items()}
 
-    tidy: dict[str, Any] = _tidy(inline(schema))
+    tidy: dict[str, Any] = openapi.tidy(inline(schema))
     return tidy
 
 
@@ -300,8 +252,3 @@ def _flat(schema: dict[str, Any]) -> dict[str, Any]:
     if not ways:
         return kept
     return {**kept, **ways[0]} if len(ways) == 1 else {**kept, "anyOf": ways}
-
-
-def _list(value: Any) -> list[Any]:
-    assert isinstance(value, list)
-    return value

@@ -13,10 +13,11 @@ from bridge import printers
 from bridge.access.limits import DRAWER
 from bridge.dialects import Desk
 from bridge.dialects.v1 import once
-from bridge.dialects.v1.route import caller, idempotency_key
+from bridge.dialects.v1.route import caller
 from bridge.dialects.v1.wishes import DiscoverQuery, Drawer, NewPrinter, Nothing, Pause, PrinterChanges, RemovePrinter
 from bridge.errors import Conflict, NotFound, TooMany
 from bridge.intake.grants import check_drawer
+from bridge.intake.idempotency import idempotency_key
 from bridge.model import Device, Job, JobRequest, Template, to_dict
 from bridge.store.made import Making
 

@@ -11,8 +11,7 @@ from flask import Response, g, request
 
 from bridge.dialects import Desk
 from bridge.dialects.v1.wishes import Nothing, Wish, understood
-from bridge.errors import Forbidden, Invalid
-from bridge.intake.accept import KEY_MAX
+from bridge.errors import Forbidden
 from bridge.intake.body import parameters
 from bridge.model import Principal
 
@@ -88,12 +87,3 @@ class Route:
 def caller() -> Principal:
     """Who asks; not to be asked where the scope is none."""
     return cast(Principal, g.principal)
-
-
-def idempotency_key() -> str | None:
-    """The header, None when it was not sent. Raises Invalid."""
-    key: str | None = request.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= KEY_MAX:
-        raise Invalid(f"an Idempotency-Key has 1 to {KEY_MAX} characters", field="Idempotency-Key",
-                      remedy="send a UUID, or the number of the order")  # fmt: skip
-    return key

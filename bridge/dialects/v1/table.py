@@ -107,7 +107,8 @@ ROUTES = (
     Route("GET",    "/groups/<group_id>",         people.group,       "admin",    answers.Group),
     Route("DELETE", "/groups/<group_id>",         people.remove_group, "admin",   None, statuses=GONE),
 
-    Route("GET",    "/webhooks",                  webhooks.listing,   "admin",    answers.Webhooks),
+    Route("GET",    "/webhooks",                  webhooks.listing,   "admin",    answers.Webhooks,
+          wishes.WebhooksQuery),
     Route("POST",   "/webhooks",                  webhooks.create,    "admin",    answers.NewWebhookMade,
           wishes.NewWebhook, statuses=(201,)),
     Route("GET",    "/webhooks/deliveries",       webhooks.deliveries, "admin",   answers.Deliveries,

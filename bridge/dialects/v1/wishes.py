@@ -81,6 +81,16 @@ def _printable(name: str) -> str:
     return name.strip()
 
 
+_SPELT: dict[str, str] = {}
+"""A pattern -> the same in words."""
+
+
+def _spelt(pattern: str, words: str) -> Any:
+    """A text of this form. words: how a refusal says it."""
+    _SPELT[pattern] = words
+    return Field(pattern=pattern)
+
+
 _STATES = frozenset(State)
 Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_number)]
@@ -96,7 +106,20 @@ Scope = Literal["admin", "jobs", "printers", "print", "read"]
 Plan = Literal["free", "professional", "enterprise"]
 Role = Literal["admin", "user", "guest"]
 KeyKind = Literal["", "cloudlayer", "printcloud"]
-OrganizationId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+OrganizationId = Annotated[str, _spelt(r"^[A-Za-z0-9-]{1,64}$", "1 to 64 letters, digits and hyphens")]
+NewOrganizationId = Annotated[
+    str,
+    _spelt(
+        r"^[A-Za-z0-9][A-Za-z0-9-]{7,63}$", "8 to 64 letters, digits and hyphens, beginning with a letter or digit"
+    ),
+]
+NewPrinterId = Annotated[
+    str,
+    _spelt(
+        r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        "1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit",
+    ),
+]
 Ref = Annotated[str, Field(min_length=1, max_length=64)]
 HeldReason = Literal["size", "proof", "release", "stale", "poison", "restored"]
 
@@ -127,8 +150,8 @@ class JobOptions(Wish):
     dither: Flag = Field(False, description="for photographs")
     collate: Flag | None = Field(None, description="copies as 1-2-3, 1-2-3; null: when there are several pages")
     force: Flag = Field(False, description="send printer code in a language the printer does not speak")
-    pages: str | None = Field(
-        None, pattern=r"^[0-9]{1,6}(-[0-9]{1,6})?$", description='only these pages, from 1: "2" or "2-5"'
+    pages: Annotated[str, _spelt(r"^[0-9]{1,6}(-[0-9]{1,6})?$", "one page, as 2, or several, as 2-5")] | None = Field(
+        None, description='only these pages, from 1: "2" or "2-5"'
     )
 
 
@@ -275,7 +298,7 @@ class NewPrinter(PrinterChanges):
 
     name: Name = Field(min_length=1, max_length=200)
     uri: str = Field(min_length=1, max_length=2000, description="how it is reached: tcp://192.168.1.40")
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = Field(
+    id: NewPrinterId | None = Field(
         None, description="null: one is made. It stands in addresses, so letters, digits, dots and dashes only"
     )
 
@@ -413,9 +436,7 @@ class NewOrganization(Wish):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Shop 2", "jobs_quota": 1000}]})
 
     name: Name = Field(min_length=1, max_length=255)
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{7,63}$")] | None = Field(
-        None, description="null: one is made"
-    )
+    id: NewOrganizationId | None = Field(None, description="null: one is made")
     parent: OrganizationId | None = Field(None, description="whose sub-account it is, by id")
     plan: Plan | None = Field(None, description=_PLAN)
     jobs_quota: Whole | None = Field(None, ge=0, le=10**12, description=_QUOTA)
@@ -514,7 +535,13 @@ WebhookEvents = Annotated[
     Field(min_length=1, max_length=20, description="job.created, job.state, printer.state, client.connected, "
           "client.disconnected, ping, or all"),
 ]  # fmt: skip
-Secret = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[ -~]+$")]
+Secret = Annotated[str, Field(min_length=1, max_length=512), _spelt(r"^[ -~]+$", "letters, digits and signs of ASCII")]
+
+
+class WebhooksQuery(Wish):
+    """Whose webhooks."""
+
+    organization: OrganizationId | None = Field(None, description="id; null: this key's own")
 
 
 class NewWebhook(Wish):
@@ -527,6 +554,7 @@ class NewWebhook(Wish):
     url: WebhookUrl
     events: WebhookEvents
     secret: Secret | None = Field(None, description="null makes one: whsec_ and 32 bytes in base64")
+    organization: OrganizationId | None = Field(None, description="id; null: this key's own")
 
 
 class WebhookChanges(Wish):
@@ -543,6 +571,7 @@ class WebhookChanges(Wish):
 class DeliveriesQuery(Wish):
     """Which lines of the delivery log."""
 
+    organization: OrganizationId | None = Field(None, description="id; null: this key's own")
     webhook: str | None = Field(None, max_length=64, description="id")
     state: Literal["pending", "delivered", "dead"] | None = None
     limit: Whole = Field(50, ge=1, le=500)
@@ -563,7 +592,7 @@ def understood(model: type[Understood], given: dict[str, Any]) -> Understood:
 
 
 def _explained(model: type[Wish], error: ValidationError) -> Invalid:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
+    found = error.errors(include_url=False, include_input=False)
     # A name nobody knows first: it is the likely reason why another is missing.
     finding = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
     place = [str(part) for part in finding["loc"]]
@@ -576,5 +605,7 @@ def _explained(model: type[Wish], error: ValidationError) -> Invalid:
     known = {*model.model_fields, *JobOptions.model_fields}
     field = ".".join(part for number, part in enumerate(place) if number == 0 or part in known or place[0] == "fields")
     told = finding["msg"].removeprefix("Value error, ")
+    if finding["type"] == "string_pattern_mismatch":
+        told = f"must be {_SPELT[finding['ctx']['pattern']]}"
     said = "is missing" if finding["type"] == "missing" else told[:1].lower() + told[1:]
     return Invalid(f"{field}: {said}" if field else said, field=field[:128] or None)
