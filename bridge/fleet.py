@@ -121,20 +121,19 @@ class Fleet:
 
     def go(self) -> None:
         """Queue what waits and let the workers begin."""
-        self._running = True
-        for device_id in self.printers:
-            self._queue(device_id)
-        for worker in self.workers.values():
-            worker.start()
+        with self._changing:  # the door is open already: somebody may be adding a printer
+            self._running = True
+            for device_id in self.printers:
+                self._begin(device_id)
 
     def stop(self, patience_s: float) -> None:
         """What is being sent may end, for so long. The lanes are closed."""
-        deadline = time.monotonic() + patience_s
-        for worker in self.workers.values():
+        deadline, workers = time.monotonic() + patience_s, list(self.workers.values())
+        for worker in workers:
             worker.wait(max(0.0, deadline - time.monotonic()))
-        for worker in self.workers.values():
+        for worker in workers:
             worker.cut_off()
-        for worker in self.workers.values():
+        for worker in workers:
             worker.wait(3)
 
     # -- looking --
@@ -211,8 +210,7 @@ class Fleet:
                 )
             device = self._keep(known, wanted)
             self._open(device, wanted)
-            self._queue(device.id)
-            self.workers[device.id].start()
+            self._begin(device.id)
         log.info("%s: added, %s", wanted.name, wanted.uri)
         return device
 
@@ -268,8 +266,7 @@ class Fleet:
             return None
         if before is None:
             self._open(device, wanted)
-            self._queue(device.id)
-            self.workers[device.id].start()
+            self._begin(device.id)
             return f"printer {wanted.name} added"
         self._exchange(device, wanted)
         return f"printer {wanted.name} changed"
@@ -383,10 +380,12 @@ class Fleet:
         self._store.lanes.remove(device_id)
         del self.workers[device_id], self.printers[device_id], self._set_up[device_id]
 
-    def _queue(self, device_id: str) -> None:
-        """Give everything that waits for a printer its place."""
-        for job in self._store.jobs.waiting(device_id):
-            self._store.lanes.push(job, waited_s=_waited_s(job))
+    def _begin(self, device_id: str) -> None:
+        """Give everything that waits for a printer its place, and let its worker begin. Before go() that is go()'s."""
+        if self._running:
+            for job in self._store.jobs.waiting(device_id):
+                self._store.lanes.push(job, waited_s=_waited_s(job))
+            self.workers[device_id].start()
 
     def _refuse_twin(self, wanted: PrinterConfig, device_id: str | None) -> None:
         """Two printers at one device would print into each other's labels. Raises Conflict."""

@@ -20,8 +20,10 @@ from bridge.place import default_data_folder
 if TYPE_CHECKING:
     import urllib3
 
-PAUSES_S = (0.2, 0.5, 1.0, 2.0, 2.0)
-"""Seconds between the tries after a connection broke: a serve that is restarted is back before they are over."""
+FIRST_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 2.0)
+"""Seconds between the tries after a connection broke to somebody who has not said yet who he is."""
+PAUSES_S = (*FIRST_PAUSES_S, *[2.0] * 7)
+"""The same after a serve of ours had answered: one that is restarted is back before they are over."""
 CONNECT_S, ANSWER_S = 3, 60
 
 
@@ -143,13 +145,14 @@ class Remote:
 
     def _patiently(self, attempt: Callable[[], Any]) -> Any:
         """The result of the first attempt whose connection holds. Only a serve that was there before is waited for."""
-        for pause_s in PAUSES_S:
+        there = self._was_there
+        for pause_s in PAUSES_S if there else FIRST_PAUSES_S:
             try:
                 return attempt()
             except NotRunning as error:
-                if not self._was_there and not isinstance(error, Broken):
+                there = there or isinstance(error, Broken)
+                if not there:
                     raise
-                self._was_there = True
             time.sleep(pause_s)
         return attempt()
 
@@ -167,8 +170,9 @@ class Remote:
             raise NotRunning.at(self._door.file.parent) from error
         except urllib3.exceptions.HTTPError as error:
             raise Broken(f"no answer from {self._door.url}; is `print-bridge serve` still running?") from error
+        said = self._read(answer)
         self._was_there = True
-        return self._read(answer)
+        return said
 
     def _read(self, answer: urllib3.BaseHTTPResponse) -> Any:
         if answer.status == 204:

@@ -7,14 +7,40 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+REST_S = 10  # after which a connection is not relied on: the bridge hangs up after thirty seconds of silence
+
+
+def kept(port: int = 0) -> socket.socket:
+    """A socket that keeps a port of 127.0.0.1, 0: any free one, for us: bound, and not listening.
+
+    Callers are refused, and nobody else is given it by chance; who is told of it may listen there, with SO_REUSEADDR.
+    """
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        keeper.bind(("127.0.0.1", port))
+    except OSError:
+        keeper.close()
+        raise
+    return keeper
+
+
+def free_port() -> int:
+    """A port on which nobody listens by chance for as long as the tests run."""
+    keeper = kept()
+    port: int = keeper.getsockname()[1]
+    keeper.detach()
+    return port
 
 
 @dataclass(frozen=True)
@@ -30,7 +56,10 @@ class Answer:
 
 
 class Serve:
-    """`with Serve(folder, config_text) as bridge:` starts it and waits until it listens; leaving it is a SIGTERM."""
+    """`with Serve(folder, config_text) as bridge:` starts it and waits until it listens; leaving it is a SIGTERM.
+
+    Started again it has the port it had: nobody else gets it meanwhile.
+    """
 
     def __init__(self, folder: Path, config: str = "", *, port: int = 0) -> None:
         self.folder = folder
@@ -38,6 +67,7 @@ class Serve:
         self.config = folder.parent / f"{folder.name}.toml"
         self.config.write_text(config)
         self.process: subprocess.Popen[str] | None = None
+        self._keeper: socket.socket | None = None
         self.log = folder.parent / f"{folder.name}.log"
 
     def __enter__(self) -> Serve:
@@ -60,6 +90,8 @@ class Serve:
         line = self.process.stdout.readline()
         assert line.startswith("listening on http://"), (line, self.log.read_text()[-3000:])
         self.port = int(line.rsplit(":", 1)[1])
+        if self._keeper is not None:
+            self._keeper.close()
         credentials = json.loads((self.folder / "credentials.json").read_text())
         self.organization_id, self.key = credentials["organization_id"], credentials["api_key"]
         self.client_id, self.url = credentials["client_id"], credentials["url"]
@@ -69,15 +101,21 @@ class Serve:
         assert self.process is not None and self.process.stdout is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        self._keep_port()
         self.process.stdout.close()
 
     def stop(self) -> int:
         """SIGTERM, and the exit code."""
         assert self.process is not None and self.process.stdout is not None
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(20)
+        code = self.process.wait(60)
+        self._keep_port()
         self.process.stdout.close()
         return code
+
+    def _keep_port(self) -> None:
+        self._keeper = kept(self.port)
+        weakref.finalize(self, self._keeper.close)
 
     def caller(self) -> Caller:
         """A keep-alive connection of its own."""
@@ -131,8 +169,11 @@ class Serve:
         """A job as our own API tells it."""
         return self.call("GET", f"/v1/jobs/{job_id}").json
 
-    def wait(self, job_id: str, *states: str, timeout: float = 30) -> Any:
-        """The job once it is in one of these states (default: any in which nothing more happens by itself)."""
+    def wait(self, job_id: str, *states: str, timeout: float = 90) -> Any:
+        """The job once it is in one of these states (default: any in which nothing more happens by itself).
+
+        timeout: seconds; a printer that was away for long is tried again once a minute.
+        """
         wanted = states or ("delivered", "printed", "failed", "cancelled", "unconfirmed", "expired")
         deadline = time.monotonic() + timeout
         while (job := self.job(job_id))["state"] not in wanted:
@@ -142,21 +183,26 @@ class Serve:
 
 
 class Caller:
-    """One HTTP/1.1 connection, kept open."""
+    """One HTTP/1.1 connection, kept open for as long as the bridge would keep it."""
 
     def __init__(self, host: str, port: int, organization_id: str, key: str) -> None:
         self._connection = http.client.HTTPConnection(host, port, timeout=60)
+        self._last = time.monotonic()
         token = base64.b64encode(f"{organization_id}:{key}".encode()).decode()
         self.authorization = f"Basic {token}"
 
     def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        if time.monotonic() - self._last > REST_S:
+            self._connection.close()  # the next request opens it again
         self._connection.request(
             method, path, data,
             {"Authorization": self.authorization, "Content-Type": "application/json", **(headers or {})},
         )  # fmt: skip
         answer = self._connection.getresponse()
-        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        told = Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        self._last = time.monotonic()
+        return told
 
     def close(self) -> None:
         self._connection.close()

@@ -46,7 +46,7 @@ class Simulated:
     def __exit__(self, *exc: object) -> None:
         assert self._process is not None and self._process.stdout is not None
         self._process.send_signal(signal.SIGTERM)
-        rest, _ = self._process.communicate(timeout=20)
+        rest, _ = self._process.communicate(timeout=60)
         assert self._process.returncode == 0, rest[-2000:]
 
     def do(self, command: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Simulated:
         """The labels that have come out whole."""
         return self.lines("label")
 
-    def wait_for(self, labels: int, timeout: float = 20) -> list[dict[str, Any]]:
+    def wait_for(self, labels: int, timeout: float = 60) -> list[dict[str, Any]]:
         """The labels, once there are so many."""
         until(lambda: len(self.labels) >= labels, timeout, self.lines)
         return self.labels

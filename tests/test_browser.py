@@ -64,7 +64,7 @@ class Scene:
 
     def hears(self, since: int, method: str, path: str, status: int) -> None:
         """Wait until the bridge has answered this request; beacons and images are sent when the browser likes."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while (method, path, status) not in self.heard()[since:]:
             assert time.monotonic() < deadline, (method, path, status, self.heard()[since:])
             time.sleep(0.01)

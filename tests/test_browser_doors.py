@@ -22,6 +22,7 @@ from flask import Flask
 from bridge import dialects
 from bridge.dialects import Desk
 from bridge.web.dashboard import make_dashboard
+from tests.bridge.shop import until
 from tests.serving import Answer, Serve, b64
 
 SHOP, EVIL = "https://shop.example", "https://evil.example"
@@ -97,6 +98,12 @@ def rows(bridge: Serve) -> Any:
     return [*read, clients, bridge.api("devices/list"), bridge.total()]
 
 
+def settled(bridge: Serve) -> Any:
+    """The same, once every job of before is over."""
+    until(lambda: not bridge.call("GET", "/v1/jobs?state=queued,preparing,sending").json["total"])
+    return rows(bridge)
+
+
 # ---- a raw client -----------------------------------------------------------------------------------------------
 
 
@@ -104,7 +111,7 @@ class Line:
     """A keep-alive connection that sends exactly these bytes."""
 
     def __init__(self, bridge: Serve) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", bridge.port), timeout=20)
+        self._socket = socket.create_connection(("127.0.0.1", bridge.port), timeout=60)
         self._host = f"localhost:{bridge.port}"
 
     def __enter__(self) -> Line:
@@ -185,7 +192,7 @@ def test_there_are_routes_to_try() -> None:
 @pytest.mark.parametrize("page", FOREIGN)
 def test_no_route_does_anything_for_a_foreign_page_with_any_key(bridge: Serve, page: str, shape: str) -> None:
     headers, body = SHAPES[shape]
-    before = rows(bridge)
+    before = settled(bridge)
     with Line(bridge) as line:
         for route in ROUTES:
             for key in shown(bridge):
@@ -200,7 +207,7 @@ def test_no_route_does_anything_for_a_foreign_page_with_any_key(bridge: Serve, p
 def test_no_route_does_anything_without_a_key(bridge: Serve, shape: str) -> None:
     """What a page would send if its browser told neither Origin nor Sec-Fetch-Site."""
     headers, body = SHAPES[shape]
-    before = rows(bridge)
+    before = settled(bridge)
     with Line(bridge) as line:
         for route in CHANGING:
             answer = line.ask(route, headers, body)
@@ -209,7 +216,7 @@ def test_no_route_does_anything_without_a_key(bridge: Serve, shape: str) -> None
 
 
 def test_no_get_changes_anything_even_with_the_best_key(bridge: Serve) -> None:
-    before = rows(bridge)
+    before = settled(bridge)
     with Line(bridge) as line:
         for route in ROUTES:
             if route.method == "GET" and not route.path.endswith("/stream"):
@@ -346,7 +353,7 @@ DOORS = {
 
 @pytest.mark.parametrize("case", hosts(1))
 def test_a_request_meant_for_another_host_opens_no_door(bridge: Serve, case: str) -> None:
-    before = rows(bridge)
+    before = settled(bridge)
     line, about_host = hosts(bridge.port)[case]
     for method, path, more in DOORS.values():
         body = JOB if method == "POST" else b""
@@ -396,7 +403,7 @@ def test_the_port_of_websockets_is_closed_to_every_page(bridge: Serve, page: str
     port = int(ask(bridge, "GET", "/v1/hello", {}).json["ws"].removesuffix("/ws").rpartition(":")[2])
     about_page = FOREIGN.get(page, {"Origin": SHOP})
     for key in ({}, {"Authorization": f"Bearer {PAGE_KEY}"}, {"Authorization": f"Bearer {bridge.key}"}):
-        line = http.client.HTTPConnection("localhost", port, timeout=10)
+        line = http.client.HTTPConnection("localhost", port, timeout=60)
         line.request("GET", "/ws", headers=upgrade(**about_page, **key))
         answer = line.getresponse()
         names = {name.lower() for name, _ in answer.getheaders()}

@@ -19,7 +19,7 @@ from bridge import cli
 from bridge.cli.common import folder_of
 from bridge.place import default_data_folder
 from tests.cli.calling import ENVIRONMENT, LABEL, command, run
-from tests.serving import ROOT, Serve
+from tests.serving import ROOT, Serve, free_port
 
 ASKING = [  # every command that needs a running serve
     ("jobs",), ("jobs", "list"), ("jobs", "--json"), ("jobs", "show", "1"), ("jobs", "watch"), ("jobs", "watch", "1"),
@@ -123,9 +123,7 @@ def credentials(folder: Path, port: int, key: str = "pb_x") -> Path:
 
 
 def test_a_serve_that_has_gone_is_no_serve(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    assert run("jobs", "--data", credentials(tmp_path, port)).code == 4
+    assert run("jobs", "--data", credentials(tmp_path, free_port())).code == 4
 
 
 @contextmanager

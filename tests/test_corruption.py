@@ -73,6 +73,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_a_serve_on_a_damaged_database_comes_up_and_says_so(shop: Any, tmp_path: Path, seed: int) -> None:
     folder, paper = shop
     shutil.copytree(folder, tmp_path / "data")
+    paper.wait_until_idle()
     before = papers(paper)
     kind = damage.KINDS[seed % len(damage.KINDS)]
     if kind not in damage.IN_THE_LOG:

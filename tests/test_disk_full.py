@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.bridge.papers import batch
+from tests.bridge.shop import until
 from tests.fake.printer import FakePrinter
 from tests.serving import Answer, Serve, b64, printer
 from tests.smalldisk import SmallDisk
@@ -59,7 +60,7 @@ def v1(serve: Serve, data: bytes) -> Answer:
     return serve.call("POST", "/v1/jobs?printer=dock", data, {"Content-Type": "application/octet-stream"})
 
 
-def wait_until_taken_in(serve: Serve, number: int, timeout: float = 20) -> str:
+def wait_until_taken_in(serve: Serve, number: int, timeout: float = 60) -> str:
     """The id of a job that is posted again and again until it is taken: the first refusals are still of before."""
     deadline = time.monotonic() + timeout
     while (answer := v1(serve, label(number))).status == 507:
@@ -77,7 +78,7 @@ def test_a_disk_that_gets_low_takes_nothing_new_and_prints_what_it_has(
         paper.switch_off()
         taken = {serve.send("dock", {"document_base64": b64(label(n))}): n for n in range(5)}
         disk.fill(leave=5 * MIB)
-        time.sleep(0.6)
+        until(lambda: serve.call("GET", "/v1/health").json["disk"]["low"])
         for path, body, shape in (
             ("/v1/jobs?printer=dock", label(100), "error"),
             ("/v1/jobs?printer=dock", label(101, 3 * MIB), "error"),
@@ -166,14 +167,14 @@ def test_a_document_that_cannot_be_drawn_for_lack_of_room_is_drawn_when_there_is
     with serve_on(disk, tmp_path, paper, NOTHING_KEPT) as serve:
         paper.switch_off()
         jobs = [serve.send("dock", {"document_base64": b64(batch(1))}) for _ in range(5)]
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while len(list((disk.folder / "data/spool/output").glob("*.prn"))) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         time.sleep(1)
         disk.fill()
         paper.switch_on()
-        paper.wait_for(2, timeout=30)
+        paper.wait_for(2)
         time.sleep(3)
         disk.empty()
         for job_id in jobs:

@@ -222,7 +222,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         assert "Traceback" not in bridge.log.read_text()
 
 
-def until(true: Callable[[], bool], timeout: float = 15) -> None:
+def until(true: Callable[[], bool], timeout: float = 60) -> None:
     deadline = time.monotonic() + timeout
     while not true():
         assert time.monotonic() < deadline, "it did not come true"
@@ -274,7 +274,7 @@ def rows(bridge: Serve, tenant: Tenant) -> dict[str, list[Any]]:
 def settled(bridge: Serve, tenant: Tenant) -> dict[str, list[Any]]:
     """Its rows, once all that it did itself has been told to its webhooks."""
     before: dict[str, list[Any]] = {}
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not _is_quiet(tenant) or before != (now := rows(bridge, tenant)):
         assert time.monotonic() < deadline
         before = rows(bridge, tenant)
@@ -322,7 +322,7 @@ def test_computers_of_one_name_get_the_labels_of_their_own_organization(town: To
 def test_nobody_listens_to_what_happens_to_the_other(town: Town) -> None:
     """Live events, those of the past, and the messages of webhooks, while both print at once."""
     amber, birch = town.amber, town.birch
-    stream = http.client.HTTPConnection("127.0.0.1", town.bridge.port, timeout=10)
+    stream = http.client.HTTPConnection("127.0.0.1", town.bridge.port, timeout=60)
     stream.request("GET", "/v1/events/stream", headers={"Authorization": f"Bearer {birch.key}"})
     events = stream.getresponse()
     since = birch.has("GET", "/v1/events?after=0&limit=500")["events"][-1]["seq"]
@@ -694,11 +694,11 @@ def test_a_computer_of_the_one_neither_gets_nor_reports_jobs_of_the_other(town: 
         for job in told:
             for state in ("printing", "completed", "error"):
                 say(line, type="job_state", jobId=job, state=state, message="birch-was-here")
-                answer = json.loads(line.recv(timeout=5))
+                answer = json.loads(line.recv(timeout=60))
                 assert answer["type"] == "error", (job, answer)
                 assert not known.search(answer["message"].replace(job, "")), answer
         say(line, type="ping")
-        assert json.loads(line.recv(timeout=5)) == {"type": "pong"}  # and no print_job came before it
+        assert json.loads(line.recv(timeout=60)) == {"type": "pong"}  # and no print_job came before it
         assert rows(town.bridge, amber) == before
     computers = [each for each in birch.has("GET", "/printcloud/api/computers") if each["name"] == computer]
     assert [birch.call("DELETE", f"/printcloud/api/computers/{each['id']}").status for each in computers] == [200]
@@ -709,9 +709,9 @@ def connected(who: Tenant, computer: str, printers: list[str]) -> Iterator[Clien
     """A WebSocket of a computer that has said its name and its printers."""
     with connect(who.has("GET", "/v1/hello")["ws"]) as line:
         say(line, type="auth", apiKey=who.key, computerName=computer)
-        assert json.loads(line.recv(timeout=5))["type"] == "auth_ok"
+        assert json.loads(line.recv(timeout=60))["type"] == "auth_ok"
         say(line, type="printers", printers=[{"name": name} for name in printers])
-        assert json.loads(line.recv(timeout=5)) == {"type": "printers_ok", "count": len(printers)}
+        assert json.loads(line.recv(timeout=60)) == {"type": "printers_ok", "count": len(printers)}
         yield line
 
 

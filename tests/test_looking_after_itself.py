@@ -26,7 +26,7 @@ from tests.serving import Serve, printer
 ZPL = b"^XA^FO20,20^FDlabel^FS^XZ"
 
 
-def until(true: Callable[[], Any], timeout: float = 20.0) -> Any:
+def until(true: Callable[[], Any], timeout: float = 60.0) -> Any:
     deadline = time.monotonic() + timeout
     while not (seen := true()):
         assert time.monotonic() < deadline
@@ -112,7 +112,7 @@ def test_a_loop_that_dies_is_started_again_and_labels_go_on(tmp_path: Path, thre
         until(lambda: all(one.state(job) == "delivered" for job in before))
         kill_thread(thread)
 
-        until(lambda: one.stir() and one.bridge.watch.restarts[LOOPS[thread]] == 1, 30)
+        until(lambda: one.stir() and one.bridge.watch.restarts[LOOPS[thread]] == 1)
         until(lambda: all(one.bridge.watch.states().values()))
         after = [one.send() for _ in range(3)]
         until(lambda: all(one.state(job) == "delivered" for job in after))
@@ -136,7 +136,7 @@ def test_systemd_hears_from_a_bridge_whose_loops_all_live(tmp_path: Path, monkey
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(address)
-        systemd.settimeout(20)
+        systemd.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         monkeypatch.setenv("WATCHDOG_USEC", "1000000")
         with Serve(tmp_path / "data") as bridge:
@@ -146,7 +146,6 @@ def test_systemd_hears_from_a_bridge_whose_loops_all_live(tmp_path: Path, monkey
             assert bridge.process is not None
             bridge.process.send_signal(signal.SIGHUP)
             until(lambda: b"RELOADING=1" in systemd.recv(200))
-        systemd.settimeout(5)
         until(lambda: systemd.recv(200) == b"STOPPING=1")
 
 
@@ -235,8 +234,8 @@ def test_a_job_that_expires_while_its_printer_is_away_says_so_by_itself(tmp_path
     with FakePrinter(refuse=True) as dock, Serve(tmp_path / "data", printer("dock", dock.uri)) as bridge:
         body = json.dumps({"printer": "dock", "document_base64": "XlhBXlha", "expires_in_s": 0.5})
         job = bridge.call("POST", "/v1/jobs", body.encode()).json["id"]
-        assert bridge.wait(job, timeout=10)["text"] == "its time was over before it could be sent; nothing was printed"
+        assert bridge.wait(job)["text"] == "its time was over before it could be sent; nothing was printed"
         dock.switch_on()
         other = bridge.send("dock", {"document_base64": "XlhBXlha", "document_type": "zpl"})
-        bridge.wait(other, timeout=30)
+        bridge.wait(other)
         assert len(dock.jobs) == 1

@@ -30,7 +30,7 @@ from devices.readers.zpl import read
 from tests.bridge.papers import CATALOG, batch, pdf, shipping_label, stream, tracking
 from tests.fake.printer import FakePrinter, Habits
 from tests.fake.web import Handler, Web
-from tests.serving import ROOT, Serve, b64, printer
+from tests.serving import ROOT, Serve, b64, free_port, printer
 
 GOLDEN = ROOT / "tests" / "golden" / "shipping-label.pdf"
 ZPL = b"^XA^FO50,50^A0N,40,40^FDhello^FS^XZ"
@@ -128,7 +128,7 @@ def test_a_job_of_two_copies_is_one_format_and_goes_from_launched_over_pending_t
     job = shop.bridge.post("dock", payload).json["data"]
     assert (job["status"], job["payload"], job["device_name"]) == (2, payload, "dock")
     assert asked.wait(10)
-    shop.bridge.wait(job["id"], "preparing", timeout=5)
+    shop.bridge.wait(job["id"], "preparing")
     assert shop.bridge.status(job["id"]) == 3
     listed = shop.bridge.api("jobs/list", device_id=job["device_id"], status=3)["data"]
     assert job["id"] in [each["id"] for each in listed]
@@ -304,7 +304,7 @@ def test_a_job_cancelled_while_its_printer_is_away_never_prints(shop: Shop) -> N
     assert shop.away.jobs == [ZPL * 2]
 
 
-def offline(bridge: Serve, name: str, timeout: float = 10) -> Any:
+def offline(bridge: Serve, name: str, timeout: float = 60) -> Any:
     """The printer, once it is known to be offline."""
     deadline = time.monotonic() + timeout
     while "offline" not in (shown := bridge.call("GET", f"/v1/printers/{name}").json)["reasons"]:
@@ -347,7 +347,7 @@ def test_a_label_on_its_way_when_the_service_is_stopped_is_never_printed_twice(
         time.sleep(0.3)
         began = time.monotonic()
         assert bridge.stop() == 0
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 40
         dock.habits = Habits()
         bridge.start()
         assert bridge.wait(job_id)["state"] == end
@@ -366,7 +366,7 @@ def test_a_second_bridge_on_the_same_folder_refuses_and_names_the_first(tmp_path
     with Serve(tmp_path / "data") as bridge:
         second = subprocess.run(
             [sys.executable, "-m", "bridge", "serve", "--data", str(bridge.folder), "--port", "0"],
-            capture_output=True, text=True, cwd=ROOT, timeout=20,
+            capture_output=True, text=True, cwd=ROOT, timeout=60,
         )  # fmt: skip
         assert second.returncode not in (0, None)
         assert bridge.process is not None and f"pid {bridge.process.pid}" in second.stderr
@@ -375,13 +375,11 @@ def test_a_second_bridge_on_the_same_folder_refuses_and_names_the_first(tmp_path
 
 
 def test_the_credentials_are_complete_before_the_port_answers(tmp_path: Path) -> None:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     at_first_answer: list[tuple[int, Any]] = []
 
     def watch() -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 file = tmp_path / "data" / "credentials.json"

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,7 +33,7 @@ from bridge.model import Options
 from bridge.prepare import labels
 from devices import languages, transports
 from devices.profiles import PROFILES
-from tests.serving import ROOT, Serve
+from tests.serving import ROOT, Serve, free_port
 
 README = (ROOT / "README.md").read_text("utf-8")
 PICTURE = ROOT / "tests/golden/first-label.png"
@@ -284,11 +283,6 @@ sleep() {
 }
 """
 """Before the commands: where README waits two seconds, a busy machine may need more."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return cast(int, probe.getsockname()[1])
 
 
 def test_the_five_minutes_are_true_to_the_letter(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def ink(paper: Image.Image) -> int:
 def test_a_receipt_waits_for_paper_and_comes_once(shop: Shop) -> None:
     shop.till.do("paper out")
     answer = shop.send(receipt=[{"text": "later"}])
-    until(lambda: shown(shop, "till")["reasons"] == ["media-empty"], 5, lambda: shown(shop, "till"))
+    until(lambda: shown(shop, "till")["reasons"] == ["media-empty"], 60, lambda: shown(shop, "till"))
     assert shop.bridge.job(answer.json["id"])["state"] in ("queued", "preparing")
     shop.till.do("refill")
     assert shop.over(answer)["state"] == "printed"

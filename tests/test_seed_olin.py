@@ -162,7 +162,7 @@ def test_the_documented_curl_commands_print_on_the_virtual_printer(tmp_path: Pat
                 ("Office Printer", "virtual"),
             ):
                 command = command.replace(theirs, ours)
-            reply = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=True)
+            reply = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=True)
             job = json.loads(reply.stdout)["data"]["print_job"]
             done = finished(bridge, job["id"])
             print(f"{name}: {done['status']} on {done['printer_name']}")
@@ -174,7 +174,7 @@ def test_the_documented_curl_commands_print_on_the_virtual_printer(tmp_path: Pat
 
 def finished(bridge: Serve, number: int) -> Any:
     """The job once it is over."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         answer = bridge.call("GET", f"{MOUNT}/print-jobs/{number}", headers={"Authorization": f"Bearer {bridge.key}"})
         job = answer.json["data"]

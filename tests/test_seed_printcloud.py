@@ -85,7 +85,7 @@ class Office:
         )
 
     def send(self, example: dict[str, Any], body: Any, path: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.bridge.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.bridge.port, timeout=60)
         headers = dict(example["headers"])
         if example["user"] is not None:
             user = self.real(example["user"])
@@ -205,7 +205,7 @@ def test_the_curl_commands_of_the_documentation_print(office: Office) -> None:
         words = [word for word in shlex.split(command.replace("\\\n", " ")) if word.strip()]
         done = subprocess.run(
             [*words, "--silent", "--show-error", "--write-out", "\n%{http_code} %{content_type}"],
-            capture_output=True, text=True, timeout=30, check=True,
+            capture_output=True, text=True, timeout=120, check=True,
         )  # fmt: skip
         body, _, last = done.stdout.rpartition("\n")
         assert last == f"{example['status']} application/json", (name, done.stdout)

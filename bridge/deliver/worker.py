@@ -65,6 +65,8 @@ class Worker:
         self._reachable = False
         self._rest_s = 0.0  # before the next job
         self._next_look = time.monotonic()
+        self._begun = False
+        self._reviving = threading.Lock()
         self._thread = self._new_thread()
 
     # -- the thread
@@ -74,6 +76,7 @@ class Worker:
 
     def start(self) -> None:
         self._thread.start()
+        self._begun = True
 
     def retire(self, patience_s: float) -> bool:
         """Finish the label that is being sent, then end; the lane goes on without. False: it takes longer."""
@@ -87,11 +90,15 @@ class Worker:
     def stay(self) -> None:
         """Take retire() back: it takes too long."""
         self._desk.retired.clear()
-        if not self._thread.is_alive():
-            self.revive()
+        self.revive()
 
     def revive(self) -> None:
-        """Go on in a new thread after the old one died. What that one had in its hands is named in doubt."""
+        """Go on in a new thread if the old one died. What that one had in its hands is named in doubt."""
+        with self._reviving:  # two threads for one printer would print into each other's labels
+            if not self.is_alive():
+                self._begin_again()
+
+    def _begin_again(self) -> None:
         for ticket in self._lane.abandoned():
             self._store.lanes.leave(ticket)
             cut_off(self._store, ticket.organization_id, ticket.job_id, "the thread that sent it died")
@@ -116,7 +123,8 @@ class Worker:
         self.wait(3)
 
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        """Whether it works as it is meant to: one that has not begun yet, or is retired, has not died."""
+        return self._thread.is_alive() or not self._begun or self._desk.retired.is_set()
 
     @property
     def _is_over(self) -> bool:

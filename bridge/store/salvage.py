@@ -135,9 +135,12 @@ def salvage(copy: Path, fresh: Path) -> Saved:
         target.execute("BEGIN IMMEDIATE")
         for table in KEYS:
             reader = Reader(source, table, _columns(source, target, table))
+            broken = 0  # rows that can be read and are none of ours: their bytes were hit
             for rows in reader.rows():
-                saved.rows[table] += _insert(target, table, reader.columns, rows)
-            saved.gaps[table] = max(reader.gaps, not reader.columns and not _is_absent(source, table))
+                taken = _insert(target, table, reader.columns, rows)
+                saved.rows[table] += taken
+                broken += len(rows) - taken if table not in _TREES else 0  # where some are read twice
+            saved.gaps[table] = max(reader.gaps, broken, not reader.columns and not _is_absent(source, table))
         if any(saved.gaps.values()):
             _gather(copy, target, saved)
         target.execute("COMMIT")

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from flask import Response, request
 
@@ -153,10 +154,18 @@ class Feed:
             if not stopped:
                 self._arrivals.append((seat, sock, head, chunked))
         if stopped:
-            sock.close()
-            self.leave_place()
+            self._dismiss(seat, sock, head, chunked=chunked)
         else:
             self._ring()
+
+    def _dismiss(self, seat: Seat, sock: socket.socket, head: Head, *, chunked: bool) -> None:
+        """Too late for a seat: a stream that ends at once in order, a poll that has nothing to tell."""
+        now = time.monotonic()
+        with suppress(OSError):
+            seat.sit_down(sock, head, chunked=chunked, now=now)
+            seat.last_words(now)
+        sock.close()
+        self.leave_place()
 
     # -- waking the thread --
 

@@ -69,6 +69,7 @@ class Machine:
         """Where say() goes: the open connections."""
         self._queue: deque[_Format] = deque()
         self._held = self._dots = 0  # bytes of the receive buffer, bytes of pictures
+        self._ending = False  # a label is out, and what comes after it has still to be said
         self._life = 0  # goes up when the power goes: what began in another life is torn
         self._over = False
         self._changed = threading.Condition(threading.RLock())
@@ -226,10 +227,10 @@ class Machine:
         self.note("power on")
         self._power(True)
 
-    def wait_idle(self, timeout_s: float = 5.0) -> bool:
-        """Wait until nothing is left to print. False when something still is."""
+    def wait_idle(self, timeout_s: float = 30.0) -> bool:
+        """Wait until nothing is left to print, nor to cut or to say after it. False when something still is."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._queue and not self.printing, timeout_s)
+            return self._changed.wait_for(lambda: not (self._queue or self.printing or self._ending), timeout_s)
 
     def wait_for_room(self, timeout_s: float) -> int:
         """room(), after waiting at most so long for there to be any."""
@@ -293,7 +294,7 @@ class Machine:
         self.paper.label(format_.label)
         after = None
         with self._changed:
-            self.printing = False
+            self.printing, self._ending = False, True
             format_.left -= 1
             if not format_.left:
                 after = format_.after
@@ -305,6 +306,9 @@ class Machine:
         self._tell()
         if after is not None:
             after()
+        with self._changed:
+            self._ending = False
+            self._changed.notify_all()
 
     def _clear(self) -> None:
         self._queue.clear()

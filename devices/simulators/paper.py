@@ -102,7 +102,7 @@ class PaperLog:
             line = self._write(event, facts)
         return self._tell(line)
 
-    def wait_for(self, labels: int, timeout_s: float = 5.0) -> list[Line]:
+    def wait_for(self, labels: int, timeout_s: float = 30.0) -> list[Line]:
         """The labels, once there are at least so many. Raises TimeoutError."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.labels) >= labels, timeout_s):

@@ -25,6 +25,7 @@ class Hotplug:
         self._changed = changed
         self._machine = machine
         self._over = threading.Event()
+        self._seen: frozenset[tuple[str, str]] = frozenset()
         self._thread = self._new_thread()
 
     def _new_thread(self) -> threading.Thread:
@@ -38,8 +39,9 @@ class Hotplug:
         self.stop()
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin to look. What is plugged in from now on is noticed, however late the thread gets its turn."""
         if self._machine.has_sysfs:
+            self._seen = self._look()
             self._thread.start()
 
     def is_alive(self) -> bool:
@@ -47,9 +49,10 @@ class Hotplug:
         return not self._machine.has_sysfs or self._thread.is_alive()
 
     def revive(self) -> None:
-        """Go on in a new thread after the old one died."""
+        """Go on in a new thread after the old one died. What changed in between is noticed too."""
         self._thread = self._new_thread()
-        self.start()
+        if self._machine.has_sysfs:
+            self._thread.start()
 
     def stop(self) -> None:
         """End; safe when it never began."""
@@ -58,15 +61,18 @@ class Hotplug:
             self._thread.join()
 
     def _run(self) -> None:
-        seen, once_more = sysfs.seen(self._machine.sysfs), False
+        once_more = False
         while not self._over.wait(EVERY_S):
-            try:
-                now = sysfs.seen(self._machine.sysfs)
-            except OSError:  # the last bus went with its adapter, or comes with the next
-                now = frozenset()
-            if now != seen or once_more:
-                once_more, seen = now != seen, now
+            now = self._look()
+            if now != self._seen or once_more:
+                once_more, self._seen = now != self._seen, now
                 self._tell()
+
+    def _look(self) -> frozenset[tuple[str, str]]:
+        try:
+            return sysfs.seen(self._machine.sysfs)
+        except OSError:  # the last bus went with its adapter, or comes with the next
+            return frozenset()
 
     def _tell(self) -> None:
         try:

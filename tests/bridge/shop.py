@@ -131,7 +131,7 @@ class Shop:
     def state(self, job: Job) -> str:
         return self.job(job).state.value
 
-    def wait(self, job: Job, states: Iterable[State] = OVER, timeout: float = 10.0) -> Job:
+    def wait(self, job: Job, states: Iterable[State] = OVER, timeout: float = 60.0) -> Job:
         """The job once it is in one of `states`; default: any in which nothing more happens by itself."""
         wanted = frozenset(states)
         until(lambda: self.job(job).state in wanted, timeout, lambda: self.job(job))
@@ -166,7 +166,7 @@ def full_disk(database: Path) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def until(true: Callable[[], bool], timeout: float = 10.0, seen: Callable[[], object] = lambda: "") -> None:
+def until(true: Callable[[], bool], timeout: float = 60.0, seen: Callable[[], object] = lambda: "") -> None:
     """Wait for it; an AssertionError says what was seen instead."""
     deadline = time.monotonic() + timeout
     while not true():

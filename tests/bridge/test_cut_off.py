@@ -33,9 +33,9 @@ def test_labels_after_a_cancelled_picture_come_out(tmp_path: Path, language: str
         until(lambda: ticket.progress.bytes_sent > 60_000)
         shop.control.cancel(shop.org, job.id)
         assert shop.wait(job).state == "cancelled"
-        small = [shop.wait(shop.send(encode(each), declared=language), timeout=30) for each in SMALL]
+        small = [shop.wait(shop.send(encode(each), declared=language)) for each in SMALL]
         assert {each.state for each in small} == {"delivered"}
-        until(lambda: len([each for each in dots(printer) if each in [s.rows for s in SMALL]]) == 3, timeout=20)
+        until(lambda: len([each for each in dots(printer) if each in [s.rows for s in SMALL]]) == 3)
 
 
 @pytest.mark.parametrize("language", ["epl2", "tspl", "zpl"])

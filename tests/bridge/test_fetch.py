@@ -37,12 +37,14 @@ from bridge.intake.fetch import (
 )
 from bridge.outbound.places import MAX_URL
 from tests.fake.web import Handler, Web, bomb, packed
+from tests.serving import kept
 
 OWN = 18_080  # the port our own API would listen on in these tests
 RULES = FetchRules(
-    own_ports=frozenset({OWN}), max_bytes=1_000_000, total_s=5, connect_s=1, tries_within_s=2, backoff_s=(0.05, 0.1)
+    own_ports=frozenset({OWN}), max_bytes=1_000_000, total_s=60, connect_s=30, tries_within_s=30, backoff_s=(0.05, 0.1)
 )
 QUICK = replace(RULES, total_s=0.7)
+SOON_S = 20  # far below what would be waited for otherwise, far above what a busy machine takes
 BODY = bytes(range(256)) * 1000
 
 
@@ -73,12 +75,10 @@ def web() -> Iterator[Web]:
 
 
 @pytest.fixture
-def free_port() -> int:
+def free_port() -> Iterator[int]:
     """A loopback port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    with kept() as keeper:
+        yield keeper.getsockname()[1]
 
 
 def refused(url: str, rules: FetchRules = RULES, **options: Any) -> FetchFailed:
@@ -204,7 +204,7 @@ def test_nobody_listening_is_tried_three_times(free_port: int) -> None:
     error = refused(f"http://127.0.0.1:{free_port}/a?sig=SECRET")
     assert error.transient
     assert f"no answer from http://127.0.0.1:{free_port}/a: Connection refused" in error.text
-    assert 0.15 <= time.monotonic() - began < 1
+    assert 0.15 <= time.monotonic() - began < SOON_S
 
 
 def test_a_server_that_recovers_on_the_third_try_is_forgiven(web: Web) -> None:
@@ -222,22 +222,22 @@ def test_a_server_that_fails_three_times_has_failed(web: Web) -> None:
 
 def test_tries_end_when_their_time_does(web: Web) -> None:
     web.status("/a", 500)
-    refused(web.url("/a"), replace(RULES, tries=10, tries_within_s=0.3, backoff_s=(0.2,)))
+    refused(web.url("/a"), replace(RULES, tries=10, backoff_s=(0.2, 40.0)))
     assert len(web.requests) == 2
 
 
 def test_a_failure_says_what_it_was_and_not_that_time_ran_out_while_waiting_to_try_again(free_port: int) -> None:
     began = time.monotonic()
-    error = refused(f"http://127.0.0.1:{free_port}/a", replace(RULES, total_s=0.5, backoff_s=(0.1, 5.0)))
+    error = refused(f"http://127.0.0.1:{free_port}/a", replace(RULES, total_s=30, backoff_s=(0.1, 90.0)))
     assert "Connection refused" in error.text
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < SOON_S
 
 
 def test_retry_after_is_waited_for(web: Web) -> None:
     web.failing("/a", 1, b"document", status=429, headers={"Retry-After": "1"})
     began = time.monotonic()
     assert fetch(web.url("/a"), Memory(), RULES).size == 8
-    assert 1 <= time.monotonic() - began < 1.5
+    assert 1 <= time.monotonic() - began < SOON_S
 
 
 def test_a_retry_after_beyond_our_time_is_passed_on_and_not_waited_for(web: Web) -> None:
@@ -251,7 +251,7 @@ def test_retry_after_may_be_a_date_or_nonsense(web: Web) -> None:
     web.status("/date", 503, headers={"Retry-After": formatdate(time.time() + 100, usegmt=True)})
     web.status("/nonsense", 503, headers={"Retry-After": "soon"})
     after = refused(web.url("/date")).retry_after_s
-    assert after is not None and 95 < after <= 100
+    assert after is not None and 60 < after <= 100
     assert refused(web.url("/nonsense")).retry_after_s is None
 
 
@@ -263,40 +263,40 @@ def test_a_server_that_takes_for_ever_is_left_at_the_deadline(web: Web, manner: 
     web.drip_head("/drip_head", 0.05)
     began = time.monotonic()
     error = refused(web.url(f"/{manner}"), QUICK)
-    assert 0.7 <= time.monotonic() - began < 1.2
+    assert 0.7 <= time.monotonic() - began < SOON_S
     assert error.transient and "took longer than 0.7 s" in error.text
 
 
 def test_a_target_that_takes_for_ever_is_left_at_the_deadline(web: Web) -> None:
     class Slow:
         def write(self, data: bytes) -> None:
-            time.sleep(0.1)
+            time.sleep(2)
 
     web.serve("/a", packed(bytes(RULES.max_bytes)), {"Content-Encoding": "gzip"})
     began = time.monotonic()
     with pytest.raises(FetchFailed, match="took longer"):
         fetch(web.url("/a"), Slow(), replace(RULES, total_s=0.3))
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < SOON_S  # of half a minute, if all of it were written
 
 
 def test_a_resolver_that_takes_for_ever_is_left_at_the_deadline() -> None:
     stuck = threading.Event()
 
     def resolve(*args: Any, **options: Any) -> list[Any]:
-        stuck.wait(5)
+        stuck.wait(60)
         return []
 
     began = time.monotonic()
     refused("http://files.test/a", replace(RULES, total_s=0.3), resolve=resolve)
     stuck.set()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < SOON_S
 
 
 def test_a_tls_handshake_that_takes_for_ever_is_left_at_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         began = time.monotonic()
         refused(f"https://127.0.0.1:{mute.getsockname()[1]}/a", replace(RULES, total_s=0.3))
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < SOON_S
 
 
 @pytest.fixture
@@ -316,15 +316,15 @@ def test_a_host_that_does_not_take_the_connection_is_left_after_connect_s(silent
     began = time.monotonic()
     error = refused(f"http://127.0.0.1:{silent}/a", replace(RULES, connect_s=0.3, tries=1))
     assert error.transient and "no answer within 0.3 s" in error.text
-    assert 0.3 <= time.monotonic() - began < 0.8
+    assert 0.3 <= time.monotonic() - began < SOON_S
 
 
 def test_a_cancel_does_not_wait_for_a_connection(silent: int) -> None:
     began = time.monotonic()
     answers = iter([False, False, True])
-    error = refused(f"http://127.0.0.1:{silent}/a", replace(RULES, connect_s=5), cancelled=lambda: next(answers))
+    error = refused(f"http://127.0.0.1:{silent}/a", RULES, cancelled=lambda: next(answers))
     assert isinstance(error, FetchCancelled)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < SOON_S
 
 
 @pytest.mark.parametrize("path", ["/hang", "/drip", "/busy", "/endless"])
@@ -341,7 +341,7 @@ def test_a_cancel_takes_effect_soon(web: Web, path: str) -> None:
     error = refused(web.url(path), rules, cancelled=stop.is_set)
     timer.join()
     assert isinstance(error, FetchCancelled) and not error.transient
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < SOON_S
 
 
 def test_a_name_nobody_knows_may_be_known_later() -> None:
@@ -732,7 +732,7 @@ def test_https_drips_are_left_at_the_deadline(https: Web, trusted: None) -> None
     https.drip("/drip", 0.05)
     began = time.monotonic()
     refused(f"https://files.test:{https.port}/drip", QUICK, resolve=Resolver(["127.0.0.1"]))
-    assert 0.7 <= time.monotonic() - began < 1.2
+    assert 0.7 <= time.monotonic() - began < SOON_S
 
 
 def test_a_redirect_from_https_to_http_is_refused(https: Web, web: Web, trusted: None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from bridge.deliver import worker
 from bridge.errors import Conflict, Invalid, NotFound
 from bridge.fleet import Fleet
 from bridge.model import Device, State
+from bridge.watch import Loop, Watch
 from devices.profiles import PROFILES
 from tests.bridge.shop import LABEL, PDF, Shop, until
 from tests.fake.printer import FakePrinter
@@ -22,13 +24,14 @@ from tests.fake.printer import FakePrinter
 class Yard(Shop):
     """A shop whose printers are a fleet's."""
 
-    def __init__(self, folder: Path, configured: list[PrinterConfig] | None = None) -> None:
+    def __init__(self, folder: Path, configured: list[PrinterConfig] | None = None, *, going: bool = True) -> None:
         super().__init__(folder)
         self.fleet = Fleet(
             self.store, self.control, organization_id=self.org, client_id=self.client.id, folder=folder
         )
         self.fleet.assemble(configured or [])
-        self.fleet.go()
+        if going:
+            self.fleet.go()
 
     def stop(self, patience_s: float = 0.0) -> None:
         self.store.lanes.close()
@@ -75,6 +78,47 @@ def test_a_printer_that_was_added_prints_and_is_there_again_after_a_restart(tmp_
             assert settings is not None and (settings["uri"], settings["dpi"]) == (printer.uri, 300)
             assert yard.wait(yard.send()).state == "delivered"
         assert printer.jobs == [LABEL, LABEL]
+
+
+def test_a_printer_that_is_added_while_the_bridge_starts_begins_with_the_others(tmp_path: Path) -> None:
+    with FakePrinter() as printer, Yard(tmp_path, going=False) as yard:
+        device = yard.fleet.add({"name": "dock", "uri": printer.uri, "status": "off"})
+        yard.fleet.reload([config("shelf", "virtual://shelf")])
+        job = yard.send()
+        yard.fleet.go()
+        assert yard.wait(job).state == "delivered" and printer.jobs == [LABEL]
+        assert yard.fleet.workers[device.id].is_alive()
+
+
+def test_coming_and_going_is_not_taken_for_dying(yard: Yard) -> None:
+    """Somebody looks all the time, as the watch does once a second, while printers are added, changed and removed."""
+    watch = Watch(
+        lambda: {key: Loop(each.is_alive, each.revive) for key, each in list(yard.fleet.workers.items())},
+        feed=lambda: None, feed_s=None,
+    )  # fmt: skip
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            watch.look()
+
+    watching = threading.Thread(target=look)
+    watching.start()
+    try:
+        for _ in range(40):
+            device = yard.fleet.add({"name": "dock", "uri": "virtual://dock", "status": "off"})
+            yard.fleet.change(device.id, {"dpi": 300})
+            yard.fleet.remove(device.id, cancel_jobs=False)
+    finally:
+        over.set()
+        watching.join()
+    assert watch.restarts == {}
+
+
+def test_a_worker_that_lives_is_not_started_a_second_time(yard: Yard) -> None:
+    device = yard.fleet.add({"name": "dock", "uri": "virtual://dock", "status": "off"})
+    yard.fleet.workers[device.id].revive()
+    assert [each.name for each in threading.enumerate()].count("printer-dock") == 1
 
 
 @pytest.mark.parametrize(

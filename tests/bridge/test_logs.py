@@ -32,7 +32,7 @@ def run(code: str, folder: Path, *, stderr: int = subprocess.PIPE, **env: str) -
     """A process that logs."""
     return subprocess.run(
         [sys.executable, "-c", BEGIN + code, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True,
-        timeout=30, env={**os.environ, "PYTHONWARNINGS": "error", **env},
+        timeout=120, env={**os.environ, "PYTHONWARNINGS": "error", **env},
     )  # fmt: skip
 
 
@@ -271,19 +271,20 @@ def test_tail_of_a_file_that_others_have_written_to_is_safe_to_show(tmp_path: Pa
 def test_follow_begins_with_the_last_lines_and_misses_none_through_rotations(tmp_path: Path, writer: LogFile) -> None:
     lines = follow(tmp_path, lines=1)
     assert next(lines) == "first"
-    over = threading.Event()
+    over, heard = threading.Event(), 0
 
     def write() -> None:
         for number in range(600):
+            while heard < number - 60 and not over.is_set():
+                over.wait(0.005)  # a follower may lag by no more than the files kept
             writer.handle(record(f"line {number:04} " + "." * 40))
-            if number % 60 == 59:  # two rotations: a follower may lag by no more than the files kept
-                over.wait(0.25)
 
     thread = threading.Thread(target=write)
     thread.start()
     try:
         for number in range(600):
             assert next(lines)[5:9] == f"{number:04}"
+            heard = number
     finally:
         over.set()
         thread.join()

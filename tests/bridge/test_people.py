@@ -18,6 +18,7 @@ from bridge.dialects.v1 import DIALECT
 from bridge.errors import BridgeError, Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthorized
 from bridge.store import Store
 from bridge.store.directory import use_job
+from tests.bridge.shop import until
 
 OWN = "0197df47-871f-72d1-95df-2bfb0c18529a"
 TENANT = "0197df47-0000-72d1-95df-2bfb0c18529a"
@@ -75,10 +76,10 @@ def test_what_is_no_hash_is_nobodys_password(kept: str | None) -> None:
 def test_nobodys_password_takes_as_long_as_somebodys() -> None:
     kept, times = hashed(PASSWORD), {}
     for against in (kept, None):
-        began = time.perf_counter()
+        began = time.thread_time()
         for _ in range(5):
             matches("wrong horse", against)
-        times[against] = time.perf_counter() - began
+        times[against] = time.thread_time() - began
     assert 0.4 < times[None] / times[kept] < 2.5
 
 
@@ -194,11 +195,11 @@ def in_threads(work: Callable[[], None], count: int) -> None:
 
 
 def test_a_token_opens_until_it_is_over(town: Town) -> None:
-    short, long = town.token(lifetime_s=0.3, prefix="12|"), town.token(lifetime_s=60)
+    short, long = town.token(lifetime_s=3, prefix="12|"), town.token(lifetime_s=600)
     key = town.ring.find(short)
     assert key is not None and town.ring.holds(key.id) and short.startswith("12|")
-    time.sleep(0.35)
-    assert town.ring.find(short) is None and not town.ring.holds(key.id)
+    until(lambda: town.ring.find(short) is None)
+    assert not town.ring.holds(key.id)
     assert town.ring.find(long) is not None
     town.ring.reload()
     assert town.ring.find(short) is None and town.ring.find(long) is not None
@@ -220,12 +221,12 @@ def test_a_token_ends_with_its_user(town: Town) -> None:
 
 
 def test_a_guests_token_ends_when_the_guest_does(town: Town) -> None:
-    user = town.ada(expires_at=time.time() + 0.4)
+    user = town.ada(expires_at=time.time() + 4)
     token = town.token(user)
     key = town.ring.find(token)
     assert key is not None
-    time.sleep(0.45)
-    assert town.ring.find(token) is None and not town.ring.holds(key.id)
+    until(lambda: town.ring.find(token) is None)
+    assert not town.ring.holds(key.id)
 
 
 def test_a_changed_name_leaves_tokens_alone(town: Town) -> None:

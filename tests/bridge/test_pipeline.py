@@ -74,7 +74,7 @@ def test_a_document_that_crashes_its_child_three_times_is_held_and_the_queue_goe
         poison = shop.send(nested_forms(7, 8), title="poison")
         crash_while_drawing(shop, poison)
         good = shop.send(LABEL.read_bytes())
-        assert shop.wait(good, timeout=30).state == "delivered"
+        assert shop.wait(good).state == "delivered"
     job = shop.job(poison)
     assert (job.state, job.reason) == ("held", "poison")
     assert "crashed 3 times on page 1" in job.text and "release it to try once more" in job.text
@@ -86,8 +86,8 @@ def test_pages_of_a_document_can_be_chosen(shop: Drawing) -> None:
         shop.worker(printer.uri)
         job = shop.send(LABEL.read_bytes(), options=Options(pages="1"))
         none = shop.send(LABEL.read_bytes(), options=Options(pages="2-3"))
-        assert shop.wait(job, timeout=30).state == "delivered" and len(printer.jobs) == 1
-        failed = shop.wait(none, timeout=30)
+        assert shop.wait(job).state == "delivered" and len(printer.jobs) == 1
+        failed = shop.wait(none)
     assert failed.state == "failed" and "page 3 is wanted, the document has one page" in failed.text
 
 
@@ -105,7 +105,7 @@ def test_a_document_in_the_hands_of_a_thread_that_dies_is_drawn_by_the_next_one(
         slow = shop.send(nested_forms(7, 8))
         until(lambda: shop.state(slow) == "preparing" and any(child.busy for child in shop.pipeline.children))
         kill_thread("draw-1")
-        until(lambda: not shop.pipeline.is_alive(), 30)
+        until(lambda: not shop.pipeline.is_alive())
         shop.pipeline.revive()
         assert shop.pipeline.is_alive()
         assert shop.wait(slow, timeout=60).state == "delivered" and len(printer.jobs) == 1

@@ -230,10 +230,10 @@ def test_a_line_without_secrets_costs_next_to_nothing() -> None:
     with knowing(*(f"secret number {n}" for n in range(5))):
         rounds, best = 2000, 1.0
         for _ in range(20):
-            began = time.perf_counter()
+            began = time.thread_time()
             for _ in range(rounds):
                 redact(line)
-            best = min(best, (time.perf_counter() - began) / rounds)
+            best = min(best, (time.thread_time() - began) / rounds)
     assert best < 20e-6, f"{best * 1e6:.1f} us"  # measured: 1.2 us
 
 

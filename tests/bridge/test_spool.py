@@ -106,7 +106,7 @@ def test_a_reader_waits_for_a_page_that_is_still_being_drawn(spool: Spool) -> No
             assert not read.done()
             made.append(page)
         made.finish()
-        assert read.result(2) == [*PAGES, None]
+        assert read.result(60) == [*PAGES, None]
 
 
 def test_who_waits_for_a_page_can_look_up_now_and_then(spool: Spool) -> None:
@@ -114,7 +114,7 @@ def test_who_waits_for_a_page_can_look_up_now_and_then(spool: Spool) -> None:
         assert made.settled(0, 0)
         assert not made.settled(1, 0.01)
         threading.Timer(0.05, made.finish).start()
-        assert made.settled(1, 5)
+        assert made.settled(1, 60)
 
 
 def test_what_drawing_raised_is_raised_after_the_pages_before(spool: Spool) -> None:

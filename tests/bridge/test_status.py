@@ -40,7 +40,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "FIRST_RETRY_S", 0.05)
     monkeypatch.setattr(worker, "LAST_RETRY_S", 0.2)
     monkeypatch.setattr(worker, "LOOK_S", 0.2)
-    quick = {"POLL_S": 0.2, "POLL_BLOCKED_S": 0.1, "CONFIRM_S": 5.0, "PATIENCE_S": 0.4, "UNSEEN_S": 0.3}
+    quick = {"POLL_S": 0.2, "POLL_BLOCKED_S": 0.1, "CONFIRM_S": 30.0, "PATIENCE_S": 3.0, "UNSEEN_S": 0.3}
     for name, value in quick.items():
         monkeypatch.setattr(status, name, value)
 
@@ -59,12 +59,12 @@ def test_twenty_labels_with_the_paper_out_half_way(shop: Shop, tmp_path: Path, l
     with Simulator(language, paper_left=10, label_s=0.02, folder=tmp_path / "paper") as printer:
         lane = shop.worker(printer.uri, language=language, ask_status=True)
         jobs = [shop.send(label(language), declared=language) for _ in range(20)]
-        until(lambda: "media-empty" in lane.state.reasons, timeout=20)
+        until(lambda: "media-empty" in lane.state.reasons)
         assert lane.state.state == "stopped" and lane.state.text
         time.sleep(0.5)
         assert len(printer.paper.labels) == 10
         printer.machine.refill(50)
-        printed = [shop.wait(job, timeout=30) for job in jobs]
+        printed = [shop.wait(job) for job in jobs]
         printer.paper.wait_for(20)
         time.sleep(0.3)
         assert len(printer.paper.labels) == 20
@@ -93,9 +93,10 @@ def test_a_job_that_waits_for_a_person_is_not_begun_again_and_again(shop: Shop) 
 
 @pytest.mark.parametrize(("extra", "state"), [(0, "printed"), (1, "printed"), (2, "delivered")])
 def test_one_label_more_is_the_printers_own_and_more_are_somebody_elses(shop: Shop, extra: int, state: str) -> None:
-    with Simulator("zpl", label_s=0.3) as printer:
+    with Simulator("zpl", label_s=0.02) as printer:
         shop.worker(printer.uri, ask_status=True)
         shop.wait(shop.send(label("zpl")))
+        printer.machine.label_s = 3
         job = shop.send(PNG)
         drawn = shop.drawing(label("zpl"), of=1).output
         assert drawn is not None
@@ -141,14 +142,14 @@ def test_new_settings_do_not_wait_for_the_paper(tmp_path: Path) -> None:
     with Simulator("zpl", label_s=0.02) as printer, Shop(tmp_path) as shop:
         lane = shop.worker(printer.uri, ask_status=True)
         shop.wait(shop.send(label("zpl")))
-        printer.machine.label_s = 0.5
+        printer.machine.label_s = 60
         job = shop.send(label("zpl"))
         until(lambda: printer.machine.waiting > 0)
         printer.machine.run_out()
         until(lambda: lane.state.reasons == ("media-empty",))
         assert shop.state(job) == "sending"
         [worker] = shop._workers
-        assert worker.retire(3.0)
+        assert worker.retire(60)
         ended = shop.wait(job)
         assert ended.state is State.DELIVERED and "did not wait for its word" in (ended.text or "")
 

@@ -51,13 +51,18 @@ def command(*words: str | bytes | Path) -> list[str | bytes | Path]:
     return [sys.executable, "-m", "bridge", *words]
 
 
+def heed_ctrl_c() -> None:
+    """For a new process: a shell has what it starts in the background ignore it, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Going:
     """A command that goes on, with its output in a pipe."""
 
     def __init__(self, *words: str | bytes | Path) -> None:
         self.process = subprocess.Popen(
             command(*words), cwd=ROOT, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, bufsize=0,
+            stderr=subprocess.PIPE, bufsize=0, preexec_fn=heed_ctrl_c,
         )  # fmt: skip
         assert self.process.stdout is not None
         self.pipe = self.process.stdout
@@ -124,7 +129,7 @@ class Terminal:
         ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         process = subprocess.Popen(
             command(*words), cwd=ROOT, env={**ENVIRONMENT, "TERM": "xterm"}, stdin=its, stdout=its, stderr=its,
-            start_new_session=True, preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),
+            start_new_session=True, preexec_fn=lambda: (ioctl(0, termios.TIOCSCTTY, 0), heed_ctrl_c()),
         )  # fmt: skip
         os.close(its)
         return cls(process, ours)

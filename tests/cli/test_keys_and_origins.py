@@ -13,7 +13,7 @@ SHOP = "https://shop.example"
 
 def opens(counter: Counter, key: str, origin: str | None = None) -> int:
     """The status a key gets for GET /v1/jobs."""
-    connection = http.client.HTTPConnection("127.0.0.1", counter.bridge.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", counter.bridge.port, timeout=60)
     headers = {"Authorization": f"Bearer {key}", **({"Origin": origin} if origin else {})}
     connection.request("GET", "/v1/jobs?limit=1", headers=headers)
     status = connection.getresponse().status

@@ -15,7 +15,7 @@ PASSWORD = "correct horse battery"
 
 def opens(counter: Counter, key: str, path: str = "/v1/printers") -> int:
     """The status a key gets."""
-    connection = http.client.HTTPConnection("127.0.0.1", counter.bridge.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", counter.bridge.port, timeout=60)
     connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
     status = connection.getresponse().status
     connection.close()

@@ -22,7 +22,7 @@ from tests.cli.calling import ENVIRONMENT, Going, Terminal, run
 from tests.simulating import until
 
 LABEL = languages.load("zpl").encode(Bitmap(80, 40, bytes(range(200)) * 2))
-QUICK = Settings(stall_s=1, close_s=3)
+QUICK = Settings(stall_s=20, close_s=20)
 
 
 class Simulated:
@@ -67,7 +67,7 @@ def test_a_program_plays_the_operator_through_the_control_door(simulated: Simula
     assert simulated.tell("status")["faults"] == []
     assert told(simulated.control, "dance")["ok"] is False
     simulated.tell("power off")
-    with pytest.raises(OSError), socket.create_connection(_address(simulated.uri), 2):
+    with pytest.raises(OSError), socket.create_connection(_address(simulated.uri), 60):
         pass
     simulated.tell("power on")
     simulated.send()
@@ -108,7 +108,7 @@ def test_a_receipt_printer_has_the_paper_of_one(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly_also_in_the_middle_of_a_job(tmp_path: Path, number: signal.Signals) -> None:
     printer = Simulated(tmp_path / "paper", "--paused", "--pty", str(tmp_path / "tty"))
-    with socket.create_connection(_address(printer.uri), 2) as sock:
+    with socket.create_connection(_address(printer.uri), 60) as sock:
         sock.sendall(LABEL + LABEL[:20])
         printer.going.process.send_signal(number)
         done = printer.going.end()
@@ -144,7 +144,7 @@ def test_its_bad_habits_are_options(tmp_path: Path) -> None:
     try:
         with pytest.raises(SendInterrupted):
             printer.send(LABEL * 10_000)
-        with socket.create_connection(_address(printer.uri), 2) as sock:
+        with socket.create_connection(_address(printer.uri), 60) as sock:
             sock.sendall(b"~HS")
             sock.settimeout(0.2)
             with pytest.raises(TimeoutError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 from tests.cli.calling import LABEL, ZPL, Going, Terminal, run
@@ -128,10 +127,10 @@ def test_a_serve_that_goes_away_for_good_ends_the_watching(tmp_path: Path) -> No
 
 def test_the_reader_of_a_pipe_may_leave(counter: Counter) -> None:
     process = counter.start("jobs", "watch")
-    time.sleep(1)
+    process.until("watching from now on")
     process.pipe.close()
     counter.does("print", "-", "--to", "dock", stdin=ZPL)
-    assert process.process.wait(30) == 1
+    assert process.process.wait(60) == 1
     assert process.process.stderr is not None
     with process.process.stderr as errors:
         assert errors.read() == b""

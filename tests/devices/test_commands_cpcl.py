@@ -132,11 +132,11 @@ def test_what_an_ending_is(data: bytes, ending: bytes) -> None:
 ])
 def test_a_scanner_is_quick_and_small_whatever_it_is_fed(piece: bytes) -> None:
     reader = new()
-    start = time.perf_counter()
+    start = time.thread_time()
     for _ in range(40):
         reader.feed(piece * (10_000 // len(piece)))
     assert len(reader.ending()) < 11_000_000
-    assert time.perf_counter() - start < 10
+    assert time.thread_time() - start < 10
 
 
 @settings(deadline=None, max_examples=500)

@@ -179,11 +179,11 @@ def test_ten_thousand_hidden_resets_are_seen() -> None:
 def test_a_scanner_is_quick_and_small_whatever_it_is_fed(piece: bytes) -> None:
     reader = scanner("epl2")
     assert reader is not None
-    start = time.perf_counter()
+    start = time.thread_time()
     for _ in range(40):
         reader.feed(piece * (10_000 // len(piece)))
     assert len(reader.ending()) < 6_000_000
-    assert time.perf_counter() - start < 15
+    assert time.thread_time() - start < 15
 
 
 @settings(deadline=None, max_examples=500)

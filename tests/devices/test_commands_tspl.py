@@ -197,10 +197,10 @@ def test_a_scanner_keeps_little_and_is_quick() -> None:
         data = piece * ((1 << 17) // len(piece))
         reader = scanner("tspl")
         assert reader is not None
-        start = time.perf_counter()
+        start = time.thread_time()
         for at in range(0, len(data), 4096):
             reader.feed(data[at : at + 4096])
-        assert time.perf_counter() - start < 20
+        assert time.thread_time() - start < 20
         tracemalloc.start()
         for at in range(0, 1 << 15, 4096):
             reader.feed(data[at : at + 4096])

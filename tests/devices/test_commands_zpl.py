@@ -196,13 +196,13 @@ def test_any_bytes_are_the_same_commands_in_any_pieces(data: bytes, rng: random.
 @pytest.mark.parametrize("piece", [b"^", b"~", b"!", b"! ", b"^XA", b"^FD", b" ", b"\0", b"x", b"$", b"! U1 do ", b"^ ",
                                    b"^GFB,1,1,1,", b"! CISDFCRC16\n", b"~DGR:PB,", b"\n", b"^X" + b" " * 30])
 def test_hostile_streams_take_time_with_their_length_and_no_memory(piece: bytes) -> None:
-    start, scanner = time.perf_counter(), new()
+    start, scanner = time.thread_time(), new()
     for _ in range(8):
         scanner.feed(piece * (40_000 // len(piece)))
         assert len(scanner._held) <= 1024
     scanner.end()
     assert len(scanner.ending()) < 100
-    assert time.perf_counter() - start < 20
+    assert time.thread_time() - start < 20
 
 
 @pytest.mark.parametrize(("data", "ending"), [
@@ -297,9 +297,9 @@ def test_ordinary_labels_take_the_fast_path() -> None:
 
 
 def timed(label: bytes) -> float:
-    start = time.perf_counter()
+    start = time.thread_time()
     plainly_whole(label)
-    return time.perf_counter() - start
+    return time.thread_time() - start
 
 
 def test_a_counted_field_larger_than_memory_is_not_made() -> None:

@@ -161,10 +161,10 @@ def test_a_session_without_print_or_with_abort_prints_nothing() -> None:
     (START + b"L 0 0 60000 60000 9\r\n" * 100_000, "more than .* bytes of pictures"),
 ])
 def test_broken_data_is_refused_with_its_place(data: bytes, why: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(BadPrinterData, match=why):
         read(data)
-    assert time.perf_counter() - start < 10
+    assert time.thread_time() - start < 10
 
 
 WORDS = [START, b"PRINT\r\n", b"PW 9\r\n", b"CG 1 2 0 0 ", b"EG 1 2 0 0 ", b"LINE ", b"BOX ", b"1 ", b"9 ", b"70000 ",

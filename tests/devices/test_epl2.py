@@ -223,17 +223,17 @@ def test_broken_data_is_refused_with_its_place(data: bytes, why: str) -> None:
     b"N\n" + b"X0,0,9,60000,60000\n" * 50_000,
 ], ids=["diagonals", "labels", "long labels", "boxes"])
 def test_a_bomb_is_refused_soon(data: bytes) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(BadPrinterData):
         read(data)
-    assert time.perf_counter() - start < 10
+    assert time.thread_time() - start < 10
 
 
 @pytest.mark.parametrize("piece", [b"\n", b"N", b'"', b"b\"", b"GW", b"GW0,0,0,0,", b"\\", b"\r", b"A0,0,\n", b"^ee"])
 def test_time_grows_with_the_length_only(piece: bytes) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     read(b"N\nA" + piece * (1_000_000 // len(piece)))
-    assert time.perf_counter() - start < 10
+    assert time.thread_time() - start < 10
 
 
 WORDS = [b"N\n", b"P1\n", b"q8\n", b"Q9,0\n", b"R1,1\n", b"GW0,0,1,2,", b"LO", b"LS", b"X", b"1,", b"9,", b"70000,",
@@ -310,7 +310,7 @@ def test_nothing_else_is_taken_for_epl2(data: bytes) -> None:
 
 
 def test_a_stream_made_to_be_slow_to_recognise_is_not() -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     for line in (b"S1\n\n\n", b"O\n", b"O;;;\n", b"A1,1,1,\n", b";\n", b"q1\n", b"  "):
         LANGUAGE.sniff(line * 100_000 + b"!")
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 5

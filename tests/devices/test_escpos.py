@@ -202,9 +202,9 @@ def test_a_receipt_is_a_third_of_its_dots_and_quick() -> None:
     page = receipt()
     best, out = 1.0, b""
     for _ in range(10):
-        start = time.perf_counter()
+        start = time.thread_time()
         out = LANGUAGE.encode(page)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     assert len(out) < len(page.rows) // 3
     assert best < 0.013  # 1 ms on an ordinary computer
 

@@ -255,13 +255,13 @@ def test_asking_and_opening_the_drawer_draw_nothing() -> None:
     (b"\x1d*\xff\xff" + bytes(255 * 255 * 8) + b"\x1d/\3" * 1000, "GS / at byte .*: "),
 ])  # fmt: skip
 def test_data_made_to_hurt_does_not(data: bytes, why: str | None) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     if why is None:
         read(data, limit=64 << 20)
     else:
         with pytest.raises(BadPrinterData, match=why):
             read(data, limit=64 << 20)
-    assert time.perf_counter() - start < 20
+    assert time.thread_time() - start < 20
 
 
 @settings(deadline=None, max_examples=150)

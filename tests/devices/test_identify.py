@@ -160,10 +160,10 @@ def test_label_languages_come_before_receipt_languages() -> None:
 
 
 def test_an_evil_name_costs_no_time() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     for text in ("ZD421 " * 200_000, "a-" * 500_000, "z" * 1_000_000):
         identify(name=text, gs_i=text)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 @given(st.text(max_size=200), st.text(max_size=50), st.binary(max_size=200))

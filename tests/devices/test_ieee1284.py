@@ -76,11 +76,11 @@ def test_what_is_no_device_id_is_refused_with_what_was_seen(raw: bytes) -> None:
 
 
 def test_a_megabyte_is_read_no_further_than_an_id_can_be() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     found = read(b"\x7f\xffMFG:" + b"Z" * 1_000_000)
     assert len(found.mfg) <= 256 and len(found.text) <= 4096
     read((b"A%d:1;" % 7) * 150_000)
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
 
 
 def test_control_bytes_never_get_into_a_value() -> None:

@@ -204,7 +204,7 @@ def test_a_queue_that_vanishes_while_it_prints_leaves_the_job_in_doubt(cups):
 def test_a_printer_that_is_off_gets_nothing_later_and_trying_again_is_safe(cups):
     with FakePrinter(refuse=True) as off:
         cups.add("off", off.port)
-        with pytest.raises(PrinterUnreachable, match=r"nothing was printed.*not got on with it for 1 s \(The prin"):
+        with pytest.raises(PrinterUnreachable, match=r"nothing was printed.*not got on with it for \d+ s \(The prin"):
             send(cups, name="off", settings=HASTY)
         off.switch_on()
         nothing_comes_later(cups, off)
@@ -215,7 +215,7 @@ def test_a_printer_that_takes_nothing_more_leaves_the_job_in_doubt(cups, monkeyp
     monkeypatch.setattr(queue, "WORKING_S", 1.0)
     with FakePrinter(never_read=True, rcvbuf=4096) as stuck:
         cups.add("stuck", stuck.port)
-        with pytest.raises(SendInterrupted, match=r"not got on with it for 1 s.*CUPS had all \d+ bytes"):
+        with pytest.raises(SendInterrupted, match=r"not got on with it for \d+ s.*CUPS had all \d+ bytes"):
             send(cups, LARGE * 8, name="stuck", settings=HASTY)
         assert jobs_waiting(cups) == ""
 
@@ -254,17 +254,17 @@ def test_a_printer_that_breaks_off_in_mid_job_is_in_doubt_and_cups_does_not_prin
 
 
 def test_a_stop_while_the_job_waits_in_cups_prints_nothing(cups):
-    began = time.monotonic()
+    stop = threading.Event()
     with FakePrinter(refuse=True) as off:
         cups.add("waiting", off.port)
         with dial(cups, "waiting") as line:
-            line.write(LABEL, lambda sent: time.monotonic() - began < 1)
+            line.write(LABEL, lambda sent: not stop.is_set())
+            threading.Timer(0.5, stop.set).start()
             with pytest.raises(SendStopped, match="nothing was printed") as caught:
                 line.finish()
         assert (caught.value.sent, line.sent) == (0, 0)
         off.switch_on()
         nothing_comes_later(cups, off)
-    assert time.monotonic() - began < 5
 
 
 def test_a_connection_closed_without_an_end_prints_nothing(cups, dock):
@@ -288,7 +288,7 @@ def test_a_cups_killed_while_it_takes_the_job_has_printed_nothing(dock):
                     line.write(LARGE)
             assert line.sent == 0
         cups.start()
-        until(lambda: jobs_waiting(cups) == "", 20)
+        until(lambda: jobs_waiting(cups) == "")
         nothing_comes_later(cups, dock)
 
 

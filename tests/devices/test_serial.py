@@ -21,13 +21,14 @@ from devices.contracts import Settings
 from devices.errors import BadPrinterUri, PrinterUnreachable, SendInterrupted, SendStopped
 from devices.serialline import Line, Mode
 from devices.transports import serial
-from tests.fake.pty import PtyPrinter, until
+from tests.fake.pty import PtyPrinter, for_a_while, until
 from tests.serving import Serve, b64, printer
 
 LABEL = b"^XA^FO20,20^FDlabel^FS^XZ" * 80  # 2 kB
 JOB = os.urandom(300_000)
-PATIENT = Settings(stall_s=5.0)
+PATIENT = Settings(stall_s=60)
 HASTY = Settings(stall_s=0.4)
+SOON_S = 20  # far below what would be waited for otherwise, far above what a busy machine takes
 
 
 def dial(pty: PtyPrinter, options: str = "", settings: Settings = PATIENT) -> closing[serial.SerialConnection]:
@@ -80,7 +81,7 @@ def test_a_cable_pulled_half_way_says_how_much_was_handed_over():
 
 def test_a_printer_held_up_for_a_known_reason_is_waited_for_and_nothing_is_sent_twice():
     asked = []
-    with PtyPrinter(xoff_every=20_000, xoff_s=1.3) as pty:
+    with PtyPrinter(xoff_every=30_000, xoff_s=4) as pty:
         with dial(pty, "flow=xonxoff", HASTY) as line:
             line.on_stall = lambda seconds: asked.append(True) is None
             line.write(JOB[:50_000])
@@ -96,7 +97,7 @@ def test_a_printer_held_up_for_no_known_reason_is_given_up(patience):
         began = time.monotonic()
         with pytest.raises(SendInterrupted):
             line.write(JOB)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < SOON_S
 
 
 def test_xon_and_xoff_are_not_heard_as_words_of_the_printer():
@@ -147,8 +148,7 @@ def test_xoff_for_ever_is_given_up_and_named():
     with PtyPrinter(xoff_after=1000) as pty:
         with dial(pty, "flow=xonxoff", HASTY) as line, pytest.raises(SendInterrupted) as caught:
             line.write(JOB)
-        time.sleep(0.1)
-        assert pty.arrived == JOB[: caught.value.sent]
+        assert pty.wait_for(caught.value.sent) == JOB[: caught.value.sent]
     assert re.search(r"nothing was taken for 0\.4 s; the printer holds us off \(XOFF\)", str(caught.value))
 
 
@@ -172,7 +172,7 @@ def test_a_printer_that_takes_nothing_is_given_up_and_nothing_comes_later():
 
 def test_a_pause_shorter_than_the_patience_is_no_stall():
     with PtyPrinter(xoff_every=10_000, xoff_s=0.3) as pty:
-        send(pty, bytes(20_000), "flow=xonxoff", HASTY)
+        send(pty, bytes(20_000), "flow=xonxoff", Settings(stall_s=5))
         assert len(pty.wait_for(20_000)) == 20_000 and pty.pauses >= 1
 
 
@@ -180,9 +180,9 @@ def test_a_stop_is_heard_while_the_printer_holds_us_off():
     began = time.monotonic()
     with PtyPrinter(xoff_after=1000) as pty, dial(pty, "flow=xonxoff") as line:
         with pytest.raises(SendStopped, match="stopped as asked") as caught:
-            line.write(JOB, lambda sent: time.monotonic() - began < 0.3)
+            line.write(JOB, for_a_while(0.3))
         assert caught.value.sent == line.sent
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < SOON_S
 
 
 def test_closing_a_held_up_port_does_not_hang():
@@ -192,7 +192,7 @@ def test_closing_a_held_up_port_does_not_hang():
             line.write(JOB)
         began = time.monotonic()
         line.close()
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < SOON_S
 
 
 # -- pauses on purpose
@@ -202,7 +202,7 @@ def test_a_pace_is_kept():
     with PtyPrinter() as pty:
         began = time.monotonic()
         send(pty, bytes(10_000), "pace=20000")
-        assert 0.45 < time.monotonic() - began < 1.5
+        assert 0.45 < time.monotonic() - began < SOON_S
         assert len(pty.wait_for(10_000)) == 10_000
 
 
@@ -219,8 +219,8 @@ def test_strips_are_followed_by_their_pause():
 def test_a_stop_is_heard_in_a_pause():
     began = time.monotonic()
     with PtyPrinter() as pty, dial(pty, "strip=1000,60000") as line, pytest.raises(SendStopped) as caught:
-        line.write(LABEL, lambda sent: time.monotonic() - began < 0.3)
-    assert caught.value.sent == 1000 and time.monotonic() - began < 1.5
+        line.write(LABEL, for_a_while(0.3))
+    assert caught.value.sent == 1000 and time.monotonic() - began < SOON_S
 
 
 # -- what cannot be opened
@@ -362,7 +362,7 @@ def test_probing_finds_the_speed_at_which_the_printer_answers():
             return b"\x02ZD421\x03" if right else b"\xff\x00\xfe"
 
         pty.answers = answer
-        found = serialports.probe(pty.device, b"~HI\r\n", lambda said: said.startswith(b"\x02"), patience_s=0.2)
+        found = serialports.probe(pty.device, b"~HI\r\n", lambda said: said.startswith(b"\x02"), patience_s=1.5)
         assert found == 38400
         assert serialports.probe(pty.device, b"~HI\r\n", lambda said: False, (9600, 19200), patience_s=0.1) is None
         with closing(Line(pty.device, Mode())):

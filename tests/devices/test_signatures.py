@@ -64,7 +64,7 @@ def test_other_things_are_not_claimed(data: bytes) -> None:
 
 @pytest.mark.parametrize("line", [b"S1\n\n\n", b"\n", b"\x02a\r", b"O\n", b"SET A\n", b"A1,1,1,\n", b"  "])
 def test_a_stream_made_to_be_slow_is_not(line: bytes) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     for matches in TESTS.values():
         matches(line * 100_000 + b"!")
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5

@@ -88,10 +88,10 @@ def test_what_is_cut_off_prints_nothing() -> None:
     b"\x1b*rA" + b"b\1\0\xff\x1b\x0c\0" * 10_001,
 ], ids=range(5))  # fmt: skip
 def test_what_is_too_large_is_refused_at_once_with_its_place(data: bytes) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(BadPrinterData, match=r"at byte [\d,]+: "):
         read(data)
-    assert time.perf_counter() - start < 20
+    assert time.thread_time() - start < 20
 
 
 @settings(deadline=None, max_examples=300)

@@ -99,8 +99,8 @@ def test_ten_thousand_answers_late_split_merged_and_torn_never_give_a_wrong_verd
 
 def test_garbage_of_a_megabyte_is_read_at_once() -> None:
     rng = random.Random(1)
-    start = time.perf_counter()
+    start = time.thread_time()
     for _ in range(20):
         TALK.read(QUESTION, rng.randbytes(1_000_000))
         TALK.read(QUESTION, rng.choice([b"00\r\n11\r\n", b"00,", b"\r\n", b"0"]) * 200_000)
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 5

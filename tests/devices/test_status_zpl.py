@@ -212,7 +212,7 @@ def test_an_answer_is_read_when_its_last_byte_is_there_and_not_before(question: 
 ])  # fmt: skip
 def test_a_printer_that_never_stops_talking_costs_little_time(piece: bytes) -> None:
     heard = piece * (1_000_000 // len(piece))
-    start = time.perf_counter()
+    start = time.thread_time()
     for question in TALK.questions:
         TALK.read(question, heard)
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1

@@ -259,6 +259,6 @@ def test_nothing_else_is_taken_for_tspl(data: bytes) -> None:
 
 @pytest.mark.parametrize("line", [b"SET A\n", b"S1\n\n\n", b"  ", b"SIZE 1", b"GAP 1"])
 def test_a_stream_made_to_be_slow_is_not(line: bytes) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     LANGUAGE.sniff(line * 100_000 + b"!")
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 5

@@ -117,10 +117,10 @@ def test_a_picture_cut_off_prints_nothing() -> None:
     b"SIZE 8,8\r\nBAR 0,0,1600,1600\r\n" + b"PRINT 1\r\n" * 9_000,
 ], ids=range(8))  # fmt: skip
 def test_what_is_too_large_is_refused_at_once_with_its_place(data: bytes) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(BadPrinterData, match=r"(BITMAP|BAR|PRINT) at byte [\d,]+: "):
         read(data)
-    assert time.perf_counter() - start < 10
+    assert time.thread_time() - start < 10
 
 
 @settings(deadline=None, max_examples=300)

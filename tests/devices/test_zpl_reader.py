@@ -202,20 +202,20 @@ BOMB = encoded(b"Z64", bytes(b"\x01" * 4_900_000))
     b"^XA^GFA,4900000,4900000,5000," + b"z" * 3_000_000 + b"^XZ",
 ], ids=["zip bomb", "blank labels", "formats", "boxes", "magnified", "wide rows", "prefixes", "counts"])
 def test_a_bomb_is_refused_soon(data: bytes) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(BadPrinterData):
         read(data)
-    assert time.perf_counter() - start < 10
+    assert time.thread_time() - start < 10
 
 
 @pytest.mark.parametrize("piece", [b"^", b"~", b"^FD", b"^GFA,", b"^GFA,1,1,1,zz", b"G", b":", b",", b"^XA", b"9"])
 def test_time_grows_with_the_length_only(piece: bytes) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     try:
         read(b"^XA^GFA,4000000,4000000,1000," + piece * (2_000_000 // len(piece)))
     except BadPrinterData:
         pass
-    assert time.perf_counter() - start < 10
+    assert time.thread_time() - start < 10
 
 
 def test_the_limit_is_the_callers_choice() -> None:

@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.serving import free_port
+
 _CUPSD = "/usr/sbin/cupsd"
 
 _CONF = """
@@ -79,9 +81,7 @@ class PrivateCups:
         self.root = Path(tempfile.mkdtemp(prefix="print-bridge-cups."))
         self.root.chmod(0o755)
         self.policy, self.history = policy, history
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.server = f"127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -100,7 +100,7 @@ class PrivateCups:
             [_CUPSD, "-f", "-c", str(self.root / "cupsd.conf"), "-s", str(self.root / "cups-files.conf")],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -112,7 +112,7 @@ class PrivateCups:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def log(self) -> str:
@@ -129,7 +129,7 @@ class PrivateCups:
         """One of CUPS's own commands, for this server; its output."""
         done = subprocess.run(
             [shutil.which(command, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or command, *words],
-            env={**os.environ, "CUPS_SERVER": self.server, "LC_ALL": "C"}, capture_output=True, text=True, timeout=20,
+            env={**os.environ, "CUPS_SERVER": self.server, "LC_ALL": "C"}, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == 0, (command, words, done.stderr, self.log())
         return done.stdout

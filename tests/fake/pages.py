@@ -28,14 +28,14 @@ from urllib.parse import quote
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MISSING = "no chromium: apt-get install chromium, or PRINT_BRIDGE_NO_BROWSER=1 to do without these tests"
-START_S = 30
+START_S = 60
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-background-timer-throttling", "--disable-renderer-backgrounding",
     "--disable-backgrounding-occluded-windows", "--remote-debugging-port=0",
 )  # fmt: skip
-ANSWER_S = 20  # how long a page may take for one task; the first one waits for its tab
+ANSWER_S = 60  # how long a page may take for one task; the first one waits for its tab
 
 _PAGE = b"""<!doctype html><meta charset="utf-8"><title>a page</title><link rel="icon" href="data:,"><body><script>
 const Task = (async () => {}).constructor;

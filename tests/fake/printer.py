@@ -123,14 +123,14 @@ class FakePrinter:
         with self._changed:
             return list(self._unfinished)
 
-    def wait_for(self, n: int, timeout: float = 5.0) -> list[bytes]:
+    def wait_for(self, n: int, timeout: float = 60.0) -> list[bytes]:
         """The jobs, once there are at least `n` of them. AssertionError after `timeout` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._jobs) >= n, timeout):
                 raise AssertionError(f"{self.uri} has {len(self._jobs)} of {n} jobs after {timeout:g} s")
             return list(self._jobs)
 
-    def wait_until_idle(self, timeout: float = 5.0, *, after: int = 1) -> None:
+    def wait_until_idle(self, timeout: float = 60.0, *, after: int = 1) -> None:
         """Return when at least `after` connections have come and all have gone. AssertionError after `timeout` seconds.
 
         A sender can connect and send before the printer knows of it, so "none is open" alone would say little.

@@ -57,20 +57,12 @@ class PtyPrinter:
         with self._changed:
             return bytes(self._got)
 
-    def wait_for(self, n: int, timeout: float = 10.0) -> bytes:
+    def wait_for(self, n: int, timeout: float = 60.0) -> bytes:
         """All that arrived, once it is at least `n` bytes. AssertionError after `timeout` seconds."""
         with self._changed:
             came = self._changed.wait_for(lambda: len(self._got) >= n, timeout)
             assert came, f"{len(self._got)} of {n} bytes after {timeout:g} s"
             return bytes(self._got)
-
-    def settled(self) -> bytes:
-        """All that arrived, once nothing more has come for a while."""
-        before = None
-        while before != (now := self.arrived):
-            before = now
-            time.sleep(0.1)
-        return now
 
     # -- plugging
 
@@ -157,7 +149,19 @@ class PtyPrinter:
             self._changed.notify_all()
 
 
-def until(true: Callable[[], bool], timeout: float = 5.0) -> None:
+def for_a_while(seconds: float) -> Callable[[int], bool]:
+    """A keep_going that stops a job so many seconds after its first bytes have gone."""
+    began: list[float] = []
+
+    def keep_going(sent: int) -> bool:
+        if sent and not began:
+            began.append(time.monotonic())
+        return not began or time.monotonic() - began[0] < seconds
+
+    return keep_going
+
+
+def until(true: Callable[[], bool], timeout: float = 60.0) -> None:
     """Return when `true()`. AssertionError after `timeout` seconds."""
     end = time.monotonic() + timeout
     while not true():

@@ -60,7 +60,7 @@ class Till:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                with connect(self.url(), max_size=None, open_timeout=5, close_timeout=1) as socket:
+                with connect(self.url(), max_size=None, open_timeout=60, close_timeout=1) as socket:
                     self._socket = socket
                     self._work(socket)
             except AWAY:
@@ -68,7 +68,7 @@ class Till:
 
     def _work(self, socket: ClientConnection) -> None:
         self._send(socket, type="auth", apiKey=self.key, computerName=self.name, os="Linux", clientVersion="1.0")
-        answer = json.loads(socket.recv(timeout=10))
+        answer = json.loads(socket.recv(timeout=60))
         assert answer["type"] == "auth_ok", answer
         self._send(socket, type="printers", printers=[{"name": name} for name in self.printers])
         self.connections += 1

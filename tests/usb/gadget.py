@@ -28,7 +28,7 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def until(condition: Callable[[], object], seconds: float = 5.0) -> bool:
+def until(condition: Callable[[], object], seconds: float = 30.0) -> bool:
     """Whether `condition` came true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -131,7 +131,7 @@ class Printer:
         assert self._node is not None
         fcntl.ioctl(self._node, _SET_STATUS, status)
 
-    def wait_for(self, size: int, seconds: float = 6.0) -> bytes:
+    def wait_for(self, size: int, seconds: float = 30.0) -> bytes:
         """What has been printed, as soon as it is `size` bytes or the time is over."""
         until(lambda: len(self.data) >= size, seconds)
         return bytes(self.data)

@@ -23,7 +23,7 @@ def scenario_print_bridge_serve_prints_and_goes_on_after_a_replug() -> str:
             assert bridge.job(job)["state"] == "queued", bridge.job(job)
             gadget.plug()
             began = time.monotonic()
-            assert gadget.wait_for(len(LABEL), 10) == LABEL
+            assert gadget.wait_for(len(LABEL), 30) == LABEL
             back = time.monotonic() - began
             assert bridge.wait(job)["state"] == "delivered"
             return f"the waiting label came out {back:.2f} s after the printer's return"
