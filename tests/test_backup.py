@@ -33,6 +33,7 @@ from tests.bridge.shop import Shop
 from tests.fake.printer import FakePrinter
 from tests.serving import ROOT, Serve, b64, printer
 
+CUT_OFF = b"~JX~JX^FS^XZ"
 LARGE = 200_000  # bytes: a document that lies in the spool
 
 
@@ -42,7 +43,8 @@ def label(text: str, size: int = 0) -> bytes:
 
 
 def numbers(jobs: list[bytes]) -> list[str]:
-    return [re.search(rb"\^FD(.*?)\^FS", job)[1].decode() for job in jobs]  # type: ignore[index]
+    """Of the labels; what ends one that was cut off by a kill is none."""
+    return [re.search(rb"\^FD(.*?)\^FS", job)[1].decode() for job in jobs if job != CUT_OFF]  # type: ignore[index]
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 UNREAD = 96 * 1024  # bytes that may lie in kernels and network cards when a connection is given up
 CUTS_STEP = 4096
 CUTS_MAX = 4 << 20  # bytes of a job whose every possible end is looked at
+AT_ONCE = 4096  # bytes; a fresh TCP connection takes so many in one go, whatever becomes of this process
 PAY_S = 0.5  # without progress, for the end of a job that was stopped in the middle
 
 _UNHEARD = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
@@ -40,6 +41,7 @@ class Debt:
         self._language = printer.language
         self._owed = b""
         self._forgets = printer.uri.startswith("virtual:")  # there each job is a file of its own
+        self._at_once = AT_ONCE if printer.uri.startswith("tcp:") else 0
 
     def __bool__(self) -> bool:
         return bool(self._owed)
@@ -67,6 +69,8 @@ class Debt:
             return
         pieces = list(self._kept(cut))
         size = sum(map(len, pieces))
+        if size <= self._at_once and not commands.ending(self._language, pieces):
+            return  # it left whole, or not at all
         if 0 < size <= CUTS_MAX:
             step = max(CUTS_STEP, size // 64)
             cuts = sorted({size, *range(1, size, step)})

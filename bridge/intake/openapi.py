@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
 JSON = "application/json"
 REF = "#/components/schemas/{model}"
+
+
+@dataclass
+class OpenApi:
+    """An OpenAPI 3.1 document."""
+
+    openapi: str
+    info: dict[str, Any]
+    servers: list[dict[str, Any]]
+    security: list[dict[str, Any]]
+    paths: dict[str, Any]
+    components: dict[str, Any]
 
 
 def path(spelt: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from bridge.deliver.recover import recover
 from bridge.model import Job, Options, State
-from tests.bridge.shop import PDF, Shop, until
+from tests.bridge.shop import LABEL, PDF, Shop, until
 from tests.fake.printer import FakePrinter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,6 +160,24 @@ def test_a_bridge_killed_under_load_loses_nothing_and_prints_nothing_twice(tmp_p
                 out = (printer.jobs + printer.unfinished).count(label)
                 assert out <= 1, (label, out)
                 assert out == 1 or states[job.id] is State.UNCONFIRMED, (label, states[job.id])
+
+
+@pytest.mark.parametrize(
+    ("label", "first"), [(b"^XA^FDone^FS^XZ", []), (b"^XA^FX" + b"x" * 9000 + b"^XZ", [b"~JX~JX^FS^XZ"])]
+)
+def test_a_label_that_left_in_one_go_was_not_cut_off(tmp_path: Path, label: bytes, first: list[bytes]) -> None:
+    """A process that is killed in one write to a fresh connection has sent all of it, or nothing."""
+    with FakePrinter() as printer:
+        with Shop(tmp_path) as shop:
+            shop.worker(printer.uri)
+            assert shop.wait(shop.send(LABEL)).state == "delivered"
+        with Shop(tmp_path) as shop:
+            shop.store.jobs.begin_attempt(shop.send(label), bytes_total=None, pages=None)()
+        with Shop(tmp_path) as shop:
+            recover(shop.store, shop.client.id)
+            shop.worker(printer.uri)
+            assert shop.wait(shop.send(LABEL)).state == "delivered"
+        assert printer.wait_for(len(first) + 2) == [LABEL, *first, LABEL]
 
 
 def sending(folder: Path) -> bool:

@@ -213,15 +213,3 @@ class Version:
     installer_url: None
     checksum_sha256: None
     release_notes: None
-
-
-@dataclass
-class OpenApi:
-    """An OpenAPI 3.1 document."""
-
-    openapi: str
-    info: dict[str, Any]
-    servers: list[dict[str, Any]]
-    security: list[dict[str, Any]]
-    paths: dict[str, Any]
-    components: dict[str, Any]

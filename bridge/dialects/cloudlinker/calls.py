@@ -8,6 +8,7 @@ from typing import Any
 from bridge.dialects.cloudlinker import account, answers, clients, devices, jobs, payload, views
 from bridge.dialects.cloudlinker.fields import Fields
 from bridge.dialects.cloudlinker.paginator import SIZE, SIZE_MAX, Page
+from bridge.intake.openapi import OpenApi
 
 Models = tuple[type[Fields], ...]
 
@@ -101,7 +102,7 @@ CALLS = {
     ),
     "POST /auth/register": Call("Register", "Always refused: this bridge takes no registrations.", None),
     "GET /client/version": Call("Ask for the newest client", "Names no download.", answers.Version),
-    "GET /openapi.json": Call("Describe this API", "This document.", answers.OpenApi),
+    "GET /openapi.json": Call("Describe this API", "This document.", OpenApi),
 }  # fmt: skip
 
 PARTS: dict[str, Models] = {"Payload": (payload._Payload,), "PayloadOptions": (payload._Options,)}

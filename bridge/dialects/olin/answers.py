@@ -231,15 +231,3 @@ class Done:
     success: Literal[True]
     message: str
     data: None
-
-
-@dataclass
-class OpenApi:
-    """An OpenAPI 3.1 document."""
-
-    openapi: str
-    info: dict[str, Any]
-    servers: list[dict[str, Any]]
-    security: list[dict[str, Any]]
-    paths: dict[str, Any]
-    components: dict[str, Any]

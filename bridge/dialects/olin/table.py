@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridge.dialects.olin import account, answers, computers, jobs, openapi, printers, submission, wishes
 from bridge.dialects.olin.openapi import BYTES
 from bridge.dialects.olin.route import Route
+from bridge.intake.openapi import OpenApi
 
 ANY: frozenset[str] = frozenset()
 PRINT = frozenset({"jobs", "print"})
@@ -24,7 +25,7 @@ ROUTES = (
           wishes.Login),
     Route(POST,   "/register",                    account.register,    None,         answers.AccountAnswer,
           wishes.Register, statuses=(201,)),
-    Route(GET,    "/openapi.json",                openapi.show,        None,         answers.OpenApi),
+    Route(GET,    "/openapi.json",                openapi.show,        None,         OpenApi),
     Route(GET,    "/user",                        account.me,          ANY,          answers.AccountAnswer),
 
     Route(GET,    "/printers",                    printers.listing,    SEE_PRINTERS, answers.PrintersAnswer),

@@ -18,18 +18,6 @@ class Error:
 
 
 @dataclass
-class OpenApi:
-    """An OpenAPI 3.1 document."""
-
-    openapi: str
-    info: dict[str, Any]
-    servers: list[dict[str, Any]]
-    security: list[dict[str, Any]]
-    paths: dict[str, Any]
-    components: dict[str, Any]
-
-
-@dataclass
 class Capabilities:
     """media: what is loaded, or sizes of paper. bins: trays."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridge.dialects.printcloud import account, answers, computers, handover, jobs, printers, webhooks, wishes
 from bridge.dialects.printcloud.route import Route
+from bridge.intake.openapi import OpenApi
 
 ANYBODY = None
 ADMIN: frozenset[str] = frozenset()
@@ -48,5 +49,5 @@ ROUTES = (
           wishes.PendingQuery, ours=True),
     Route("POST",   "/client/jobs/<job_id>/state",      handover.report,      JOBS,         answers.Reported,
           wishes.Report, ours=True),
-    Route("GET",    "/openapi.json",                    account.openapi,      ANYBODY,      answers.OpenApi, ours=True),
+    Route("GET",    "/openapi.json",                    account.openapi,      ANYBODY,      OpenApi, ours=True),
 )  # fmt: skip
