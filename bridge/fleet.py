@@ -253,6 +253,7 @@ class Fleet:
             for device_id, wanted in list(self._set_up.items()):
                 device = self._control.device(self._organization_id, device_id)
                 if device.from_config and wanted.name not in names:
+                    self._retire(device_id)
                     self._close(device_id)
                     self._store.devices.update(self._organization_id, device_id, from_config=False)
                     changes.append(f"printer {wanted.name} removed")
@@ -376,7 +377,7 @@ class Fleet:
                            remedy="wait until it is out, or cancel it")  # fmt: skip
 
     def _close(self, device_id: str) -> None:
-        self._retire(device_id)
+        """Its worker is retired."""
         self._store.lanes.remove(device_id)
         del self.workers[device_id], self.printers[device_id], self._set_up[device_id]
 

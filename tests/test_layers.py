@@ -77,7 +77,8 @@ RULES = [
     ("bridge/model.py", set(), {"flask"}),
     ("bridge/errors.py", set(), {"flask"}),
     ("bridge/resources.py", set(), {"flask"}),
-    ("bridge/printers.py", {"bridge.model", "bridge.errors", "bridge.store"}, {"flask", "devices"}),
+    ("bridge/presence.py", {"bridge.model", "bridge.store"}, {"flask", "devices"}),
+    ("bridge/printers.py", {"bridge.model", "bridge.errors", "bridge.presence", "bridge.store"}, {"flask", "devices"}),
     ("bridge/store", {"bridge.model", "bridge.errors", "bridge.store"}, {"flask"}),
     ("bridge/backup.py", {"bridge", "bridge.config", "bridge.store"}, {"flask", "devices"}),
     (
@@ -118,13 +119,13 @@ RULES = [
     (
         "bridge/dialects",
         {"bridge", "bridge.model", "bridge.errors", "bridge.intake", "bridge.control", "bridge.access", "bridge.store",
-         "bridge.dialects", "bridge.printers", "bridge.report.shapes"},
+         "bridge.dialects", "bridge.presence", "bridge.printers", "bridge.report.shapes"},
         {"devices", "pymupdf"},
     ),
     (
         "bridge/web",
         {"bridge", "bridge.model", "bridge.errors", "bridge.intake", "bridge.control", "bridge.access", "bridge.store",
-         "bridge.dialects", "bridge.web", "bridge.printers", "bridge.resources"},
+         "bridge.dialects", "bridge.web", "bridge.presence", "bridge.printers", "bridge.resources"},
         {"devices", "pymupdf"},
     ),
     (

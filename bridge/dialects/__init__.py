@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bridge.access.limits import DRAWER, Limiter
 from bridge.errors import BridgeError
+from bridge.presence import Presence
 
 if TYPE_CHECKING:
     from flask import Blueprint, Response
@@ -135,6 +136,10 @@ class Desk:
     olin_plan: Literal["off", "free", "professional", "enterprise"] = "off"
     drawers: Limiter = field(default_factory=lambda: Limiter(DRAWER))
     discover: Callable[..., dict[str, Any]] = lambda mdns_s, subnet: {"candidates": [], "remarks": []}
+
+    def presence(self) -> Presence:
+        """Which other machines are there. For one answer."""
+        return Presence(self.store, self.control.signs, self.agents)
 
 
 class Dialect(Protocol):

@@ -19,6 +19,7 @@ from bridge.dialects import Desk
 from bridge.errors import Invalid, NotFound
 from bridge.intake.body import parameters
 from bridge.model import ENDED, Device, Job, Picture, Progress, State
+from bridge.presence import Presence
 from bridge.resources import templates_folder
 from bridge.store.lanes import Stage, Ticket
 from bridge.web.remedies import what_to_do
@@ -98,7 +99,7 @@ class _Views:
         doubts, _ = jobs.page(None, states=[State.UNCONFIRMED], newest_first=True, limit=DOUBTS_MAX)
         held, waiting_for_somebody = jobs.page(None, states=[State.HELD], newest_first=True, limit=DOUBTS_MAX)
         last, _ = jobs.page(None, newest_first=True, limit=LAST_JOBS)
-        presence = self._presence()
+        presence = self._desk.presence()
         every = [self._printer(device, presence) for device in printers.every(self._desk.store, self._organization)]
         stopped = {printer["id"]: printer["text"] for printer in every if printer["state"] == "stopped"}
         return jsonify(
@@ -182,11 +183,8 @@ class _Views:
         me = self._desk.store.clients.get(self._organization, self._desk.self_client_id)
         return me.hostname if me is not None else ""
 
-    def _presence(self) -> printers.Presence:
-        return printers.Presence(self._desk.store, self._desk.control.signs, self._desk.agents)
-
-    def _printer(self, device: Device, presence: printers.Presence | None = None) -> dict[str, Any]:
-        shown = printers.to_dict(device, self._desk.store.lanes.lane(device.id), presence or self._presence())
+    def _printer(self, device: Device, presence: Presence | None = None) -> dict[str, Any]:
+        shown = printers.to_dict(device, self._desk.store.lanes.lane(device.id), presence or self._desk.presence())
         words, reasons = PRINTER_WORDS[shown["state"]], [] if device.paused else shown["reasons"]
         return {**shown, "words": words, "remedy": what_to_do(reasons)}
 

@@ -17,7 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from bridge import printers
+from bridge import presence
 from bridge.access.people import People
 from bridge.access.secrets import Secrets
 from bridge.dialects import load
@@ -297,7 +297,7 @@ def test_a_printer_of_another_computer_is_as_that_one_said(rig: Rig) -> None:
     ):
         rig.store.devices.update(ORGANIZATION, device.id, reported=nonsense)
         assert get(rig, "/printers")[1]["state"] == "online"
-    rig.store.clients.update(ORGANIZATION, device.client_id, last_seen=time.time() - printers.STALE_S - 1)
+    rig.store.clients.update(ORGANIZATION, device.client_id, last_seen=time.time() - presence.STALE_S - 1)
     assert get(rig, "/printers")[1]["state"] == "offline"
 
 
@@ -417,7 +417,7 @@ def test_what_a_computer_that_asks_has_already_cannot_be_called_back(rig: Rig) -
             rig.control.cancel(ORGANIZATION, own_id("pj_", job))
         assert get(rig, f"/printjobs/{job}")["state"] == state
     rig.control.signs.clear()  # it is gone, and may never say how they ended
-    rig.store.clients.update(ORGANIZATION, device.client_id, last_seen=time.time() - printers.STALE_S - 1)
+    rig.store.clients.update(ORGANIZATION, device.client_id, last_seen=time.time() - presence.STALE_S - 1)
     assert rig.call(f"/printjobs/{job}", method="DELETE").json == [job]
 
 

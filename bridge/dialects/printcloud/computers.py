@@ -16,6 +16,7 @@ from bridge.dialects.printcloud.wishes import Nothing
 from bridge.dialects.printcloud.words import OFFLINE, ONLINE
 from bridge.errors import Conflict
 from bridge.model import Client, Principal
+from bridge.presence import Presence
 from bridge.report.shapes import moment
 
 _SYSTEMS = {"Darwin": "macOS"}
@@ -27,7 +28,7 @@ def listing(house: House, who: Principal, wish: Nothing) -> Response:
     shown: dict[str, list[dict[str, Any]]] = {}
     for printer in printers.shown(house, who, devices):
         shown.setdefault(printer["computerId"], []).append(printer)
-    online = presence.online(house)
+    online = house.desk.presence()
     return jsonify([_shown(house, computer, online, shown.get(computer.id, []))
                     for computer in presence.every(house, who, devices)])  # fmt: skip
 
@@ -49,7 +50,7 @@ def remove(house: House, who: Principal, wish: Nothing, computer_ids: str) -> Re
 
 
 def _shown(
-    house: House, client: Client, online: all_printers.Presence, printers: list[dict[str, Any]]
+    house: House, client: Client, online: Presence, printers: list[dict[str, Any]]
 ) -> dict[str, Any]:
     system, version, seen = client.os, client.version, client.last_seen
     if client.is_self:

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from bridge.dialects.printcloud import presence, printers
+from bridge.dialects.printcloud import printers
 from bridge.dialects.printcloud.handover import content_type
 from bridge.dialects.printcloud.route import House, each, made
 from bridge.dialects.printcloud.wishes import JobsQuery, NewPrintJob, Nothing, PrintOptions
@@ -166,7 +166,7 @@ def remove(house: House, who: Principal, wish: Nothing, job_id: str) -> Response
 def _is_there(house: House, job: Job) -> bool:
     """Whether the computer that prints it is there."""
     device = house.desk.store.devices.get(job.organization_id, job.device_id)
-    return device is not None and presence.online(house).has(device)
+    return device is not None and house.desk.presence().has(device)
 
 
 def _mine(house: House, who: Principal, job_id: str) -> Job:

@@ -45,8 +45,3 @@ def _lenders(house: House, who: Principal, devices: list[Device]) -> list[Client
     lent = dict.fromkeys((d.organization_id, d.client_id) for d in devices if d.organization_id != who.organization_id)
     found = (house.desk.store.clients.get(owner, client) for owner, client in lent)
     return [client for client in found if client is not None]
-
-
-def online(house: House) -> printers.Presence:
-    """Which computers are there. For one answer."""
-    return printers.Presence(house.desk.store, house.desk.control.signs, house.desk.agents)

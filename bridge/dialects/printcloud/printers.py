@@ -53,7 +53,7 @@ def find(desk: Desk, who: Principal, wanted: str) -> Device:
 
 def shown(house: House, who: Principal, devices: list[Device]) -> list[dict[str, Any]]:
     """The printers as JSON. The first of this computer is its default."""
-    desk, online = house.desk, presence.online(house)
+    desk, online = house.desk, house.desk.presence()
     own = next((device.id for device in devices if device.client_id == desk.self_client_id), None)
     return [_own(desk, each, own) if each.client_id == desk.self_client_id else _reported(each, online.has(each))
             for each in devices]  # fmt: skip

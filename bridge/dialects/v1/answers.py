@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bridge.dialects.v1.wishes import HeldReason, Plan, Role, Scope
+from bridge.intake import openapi
 from bridge.model import Raw, State
 
 Count = Annotated[int, Field(ge=0)]
@@ -51,16 +52,10 @@ class Hello:
 
 
 @dataclass
-class OpenApi:
+class OpenApi(openapi.OpenApi):
     """An OpenAPI 3.1 document."""
 
-    openapi: str
-    info: dict[str, Any]
-    servers: list[dict[str, Any]]
-    security: list[dict[str, Any]]
     tags: list[dict[str, Any]]
-    paths: dict[str, Any]
-    components: dict[str, Any]
 
 
 @dataclass

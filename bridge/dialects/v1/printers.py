@@ -19,6 +19,7 @@ from bridge.errors import Conflict, NotFound, TooMany
 from bridge.intake.grants import check_drawer
 from bridge.intake.idempotency import idempotency_key
 from bridge.model import Device, Job, JobRequest, Template, to_dict
+from bridge.presence import Presence
 from bridge.store.made import Making
 
 DRAWER_LANGUAGE = "escpos"
@@ -32,7 +33,7 @@ def find(desk: Desk, wanted: str) -> Device:
 
 def listing(desk: Desk, wish: Nothing) -> Response:
     """All printers, and how they are."""
-    found, presence = printers.every(desk.store, caller().organization_id), _presence(desk)
+    found, presence = printers.every(desk.store, caller().organization_id), desk.presence()
     return jsonify(printers=[_shown(desk, device, presence) for device in found])
 
 
@@ -169,15 +170,11 @@ def _machine(desk: Desk) -> str:
     return me.hostname if me is not None else ""
 
 
-def _presence(desk: Desk) -> printers.Presence:
-    return printers.Presence(desk.store, desk.control.signs, desk.agents)
-
-
-def _shown(desk: Desk, device: Device, presence: printers.Presence | None = None) -> dict[str, Any]:
+def _shown(desk: Desk, device: Device, presence: Presence | None = None) -> dict[str, Any]:
     """settings: how to reach a printer may hold a password, so only those see it who may change it."""
     who = caller()
     lent = device.organization_id != who.organization_id
-    shown = printers.to_dict(device, desk.store.lanes.lane(device.id), presence or _presence(desk))
+    shown = printers.to_dict(device, desk.store.lanes.lane(device.id), presence or desk.presence())
     return {
         **(printers.as_lent(shown) if lent else shown),
         "held": len(desk.store.jobs.held(who.organization_id, device_id=device.id)),
